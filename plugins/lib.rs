@@ -1,0 +1,3 @@
+//! Assembly.
+#[cfg(feature = "file")]
+pub use pulp_file as file;

@@ -1,0 +1,3 @@
+//! The framework: Pulp's nouns, REST API, content service, tasks, storage and sync.
+
+pub mod error;
