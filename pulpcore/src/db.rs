@@ -1,0 +1,148 @@
+//! The database: connecting, and the one door through which every write goes.
+//!
+//! SQLite allows one writer at a time. A transaction that reads before it writes fails at once when another writer
+//! committed in between, and waiting writers poll the file. So writers take turns in the process ([`Db::write`]) and
+//! begin `IMMEDIATE`. On PostgreSQL the same call is an ordinary transaction.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::error::{Error, Result};
+
+/// How to reach the database.
+#[derive(Clone, Debug)]
+pub struct DbConfig {
+    /// `sqlite://path` or `postgres://user:password@host/name`.
+    pub url: String,
+    /// Connections at most.
+    pub pool_size: u32,
+    /// Whether a commit survives a power cut.
+    pub durable: bool,
+}
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: DatabaseConnection,
+    writer: Option<Arc<Mutex<()>>>,
+}
+
+impl Db {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a URL of another kind of database, or of one that this binary was built without.
+    pub async fn connect(config: &DbConfig) -> Result<Self> {
+        let mut options = ConnectOptions::new(&config.url);
+        options.max_connections(config.pool_size).sqlx_logging(false);
+        let sqlite = config.url.starts_with("sqlite:");
+        let postgres = config.url.starts_with("postgres:") || config.url.starts_with("postgresql:");
+        if !(sqlite && cfg!(feature = "sqlite") || postgres && cfg!(feature = "postgres")) {
+            let scheme = config.url.split(':').next().unwrap_or_default();
+            return Err(Error::Config(format!(
+                "this build cannot use a '{scheme}' database (it was built with:{}{})",
+                if cfg!(feature = "sqlite") { " sqlite" } else { "" },
+                if cfg!(feature = "postgres") { " postgres" } else { "" },
+            )));
+        }
+        #[cfg(feature = "sqlite")]
+        if sqlite {
+            let durable = config.durable;
+            options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable));
+        }
+        let pool = Database::connect(options).await?;
+        Ok(Self { pool, writer: sqlite.then(|| Arc::new(Mutex::new(()))) })
+    }
+
+    /// The pool, for reading.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// Begins a transaction that writes. On SQLite it waits for its turn: never await the network while holding it.
+    pub async fn write(&self) -> Result<WriteTx> {
+        let turn = match &self.writer {
+            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
+            None => None,
+        };
+        let mode = self.is_sqlite().then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
+        let tx = self.pool.begin_with_options(options).await?;
+        Ok(WriteTx { tx, _turn: turn })
+    }
+
+    /// Which database this is.
+    pub fn backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    /// Whether this is SQLite (else it is PostgreSQL).
+    pub fn is_sqlite(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+
+    /// Closes all connections.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.pool.close().await?)
+    }
+}
+
+/// A writing transaction; rolled back unless [`WriteTx::commit`] is called.
+#[derive(Debug)]
+pub struct WriteTx {
+    tx: DatabaseTransaction,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl WriteTx {
+    /// Makes the changes permanent and lets the next writer in.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Undoes the changes.
+    pub async fn rollback(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+}
+
+impl Deref for WriteTx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+}
+
+/// The present, in UTC with the microseconds that both databases keep.
+pub fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(now.microsecond() * 1000).expect("a microsecond count below one million is in range")
+}
+
+/// How many rows of `columns` values one statement can bind on either database (SQLite: 32,766 values).
+pub const fn rows_per_statement(columns: usize) -> usize {
+    let rows = 30_000 / columns;
+    if rows < 1000 { rows } else { 1000 }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) -> sqlx::sqlite::SqliteConnectOptions {
+    use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .busy_timeout(std::time::Duration::from_secs(30))
+        .foreign_keys(true)
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "MEMORY")
+        .statement_cache_capacity(200)
+}

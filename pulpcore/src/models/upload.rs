@@ -1,0 +1,27 @@
+//! Chunked uploads that are under way.
+
+use sea_orm::entity::prelude::*;
+use time::OffsetDateTime;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "core_upload")]
+pub struct Model {
+    /// The key, a UUIDv7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub pulp_id: Uuid,
+    /// When the row was made.
+    pub pulp_created: OffsetDateTime,
+    /// When the row was last changed.
+    pub pulp_last_updated: OffsetDateTime,
+    /// The domain that it lives in.
+    pub pulp_domain_id: Uuid,
+    /// The length that the whole will have.
+    pub size: i64,
+}
+
+/// Relations are spelled out where they are used.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
