@@ -2,3 +2,5 @@
 
 pub mod error;
 pub mod secrets;
+pub mod settings;
+pub mod telemetry;
