@@ -3,3 +3,6 @@
 pub mod db;
 pub mod error;
 pub mod models;
+pub mod secrets;
+pub mod settings;
+pub mod telemetry;
