@@ -6,3 +6,4 @@ pub mod models;
 pub mod secrets;
 pub mod settings;
 pub mod telemetry;
+pub mod sync;
