@@ -1,3 +1,5 @@
 //! The framework: Pulp's nouns, REST API, content service, tasks, storage and sync.
 
 pub mod error;
+#[cfg(feature = "testkit")]
+pub mod testkit;
