@@ -1,20 +1,22 @@
-//! The files that a [`FixtureServer`](super::FixtureServer) offers, and where their bytes come from.
+//! The files that a [`FixtureServer`](super::FixtureServer) offers: what is sent of them, and where their bytes come from.
 
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 use std::time::SystemTime;
 
 use aws_lc_rs::digest;
-use axum::http::HeaderValue;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use bytes::Bytes;
 
 /// A file on offer, with what its headers say.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) content: Content,
-    pub(super) modified: HeaderValue,
+    modified: HeaderValue,
     sha256: OnceLock<String>,
-    pub(super) tag: HeaderValue,
+    tag: HeaderValue,
 }
 
 impl File {
@@ -36,6 +38,78 @@ impl File {
             self.content.chunks(0..self.content.size()).for_each(|chunk| hash.update(&chunk));
             hex::encode(hash.finish())
         })
+    }
+}
+
+/// Which part of a file a request is answered with.
+pub(super) enum Choice {
+    Whole,
+    Part(Range<u64>),
+    NotModified,
+    Unsatisfiable,
+}
+
+impl Choice {
+    /// Conditions first, then the range, as RFC 9110 §13.2.2 orders them.
+    pub(super) fn of(file: &File, headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let unchanged = match (text(header::IF_NONE_MATCH), text(header::IF_MODIFIED_SINCE)) {
+            (Some(tags), _) => {
+                tags == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == file.tag)
+            }
+            // What we sent is what an honest client sends back.
+            (None, Some(date)) => date == file.modified,
+            (None, None) => false,
+        };
+        if unchanged {
+            return Self::NotModified;
+        }
+        let fresh = text(header::IF_RANGE).is_none_or(|tag| tag == file.tag || tag == file.modified);
+        match text(header::RANGE).filter(|_| fresh) {
+            Some(range) => Self::range(range, file.content.size()),
+            None => Self::Whole,
+        }
+    }
+
+    /// Reads a `Range` header. Several ranges, other units and nonsense are ignored, as RFC 9110 §14.2 permits.
+    fn range(header: &str, size: u64) -> Self {
+        let Some((first, last)) = header.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+            return Self::Whole;
+        };
+        let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+            (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
+            (Ok(first), Err(_)) if last.is_empty() => first..size,
+            (Err(_), Ok(suffix)) if first.is_empty() => size.saturating_sub(suffix)..size,
+            _ => return Self::Whole,
+        };
+        if range.is_empty() { Self::Unsatisfiable } else { Self::Part(range) }
+    }
+
+    pub(super) fn respond(self, file: &File, body: impl FnOnce(Range<u64>) -> Body) -> Response {
+        let size = file.content.size();
+        let (status, range, of) = match self {
+            Self::Whole => (StatusCode::OK, 0..size, None),
+            Self::Part(range) => {
+                let of = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+                (StatusCode::PARTIAL_CONTENT, range, Some(of))
+            }
+            Self::NotModified => (StatusCode::NOT_MODIFIED, 0..0, None),
+            Self::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0, Some(format!("bytes */{size}"))),
+        };
+        let length = range.end - range.start;
+        let mut response = if status.is_success() { Response::new(body(range)) } else { Response::new(Body::empty()) };
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if status != StatusCode::NOT_MODIFIED {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(of) = of {
+            headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(of).expect("digits are a header value"));
+        }
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::ETAG, file.tag.clone());
+        headers.insert(header::LAST_MODIFIED, file.modified.clone());
+        response
     }
 }
 

@@ -3,7 +3,7 @@
 //! A [`Fault`] is set on one path of a [`FixtureServer`](super::FixtureServer). Most faults only choose another
 //! answer; three need power over the connection itself: hanging up before an answer ([`Fault::Close`]), hanging up
 //! within one ([`Fault::Truncate`]), and falling silent ([`Fault::Stall`]). For those, every accepted connection is a
-//! [`Wire`], and the handler holds its [`Cut`].
+//! `Wire`, and the handler holds its `Cut`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

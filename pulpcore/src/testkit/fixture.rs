@@ -25,7 +25,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -43,7 +42,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, watch};
 
-use super::content::{Content, File};
+use super::content::{Choice, Content, File};
 use super::faults::{self, Cut, Door, Fault, Faults};
 
 /// How many requests [`FixtureServer::requests`] remembers; older ones are forgotten, but stay counted.
@@ -361,78 +360,6 @@ async fn answer(State(remote): State<Arc<Remote>>, ConnectInfo(cut): ConnectInfo
         _ => faults::body(&file.content, range, fault, cut, released),
     };
     choice.respond(&file, body)
-}
-
-/// Which part of a file a request is answered with.
-enum Choice {
-    Whole,
-    Part(Range<u64>),
-    NotModified,
-    Unsatisfiable,
-}
-
-impl Choice {
-    /// Conditions first, then the range, as RFC 9110 §13.2.2 orders them.
-    fn of(file: &File, headers: &HeaderMap) -> Self {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let unchanged = match (text(header::IF_NONE_MATCH), text(header::IF_MODIFIED_SINCE)) {
-            (Some(tags), _) => {
-                tags == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == file.tag)
-            }
-            // What we sent is what an honest client sends back.
-            (None, Some(date)) => date == file.modified,
-            (None, None) => false,
-        };
-        if unchanged {
-            return Self::NotModified;
-        }
-        let fresh = text(header::IF_RANGE).is_none_or(|tag| tag == file.tag || tag == file.modified);
-        match text(header::RANGE).filter(|_| fresh) {
-            Some(range) => Self::range(range, file.content.size()),
-            None => Self::Whole,
-        }
-    }
-
-    /// Reads a `Range` header. Several ranges, other units and nonsense are ignored, as RFC 9110 §14.2 permits.
-    fn range(header: &str, size: u64) -> Self {
-        let Some((first, last)) = header.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
-            return Self::Whole;
-        };
-        let range = match (first.parse::<u64>(), last.parse::<u64>()) {
-            (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
-            (Ok(first), Err(_)) if last.is_empty() => first..size,
-            (Err(_), Ok(suffix)) if first.is_empty() => size.saturating_sub(suffix)..size,
-            _ => return Self::Whole,
-        };
-        if range.is_empty() { Self::Unsatisfiable } else { Self::Part(range) }
-    }
-
-    fn respond(self, file: &File, body: impl FnOnce(Range<u64>) -> Body) -> Response {
-        let size = file.content.size();
-        let (status, range, of) = match self {
-            Self::Whole => (StatusCode::OK, 0..size, None),
-            Self::Part(range) => {
-                let of = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-                (StatusCode::PARTIAL_CONTENT, range, Some(of))
-            }
-            Self::NotModified => (StatusCode::NOT_MODIFIED, 0..0, None),
-            Self::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0, Some(format!("bytes */{size}"))),
-        };
-        let length = range.end - range.start;
-        let mut response = if status.is_success() { Response::new(body(range)) } else { Response::new(Body::empty()) };
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        if status != StatusCode::NOT_MODIFIED {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        if let Some(of) = of {
-            headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(of).expect("digits are a header value"));
-        }
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        headers.insert(header::ETAG, file.tag.clone());
-        headers.insert(header::LAST_MODIFIED, file.modified.clone());
-        response
-    }
 }
 
 /// The name under which a path is kept.

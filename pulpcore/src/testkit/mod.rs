@@ -11,10 +11,10 @@
 mod content;
 pub mod faults;
 pub mod fixture;
-//PG #[cfg(feature = "postgres")]
-//PG pub mod postgres;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};
-//PG #[cfg(feature = "postgres")]
-//PG pub use postgres::{Cluster, Database, TestDatabase};
+#[cfg(feature = "postgres")]
+pub use postgres::{Cluster, Database, TestDatabase};
