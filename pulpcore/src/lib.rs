@@ -7,3 +7,5 @@ pub mod secrets;
 pub mod settings;
 pub mod telemetry;
 pub mod sync;
+#[cfg(feature = "testkit")]
+pub mod testkit;

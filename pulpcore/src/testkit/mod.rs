@@ -1,0 +1,20 @@
+//! What plugin and whole-system tests are written with (feature `testkit`).
+//!
+//! Tests of a content server need the world around it: a remote to sync from that can misbehave on command, and a
+//! database that is empty and theirs alone. Both are here, both live on the loopback interface, and nothing waits
+//! by sleeping.
+//!
+//! - [`fixture`]: [`FixtureServer`], an HTTP server that plays a remote.
+//! - [`faults`]: [`Fault`], the ways in which that remote can fail.
+//! - [`postgres`]: [`Database`], a fresh PostgreSQL database for one test, on a cluster that all test processes share.
+
+mod content;
+pub mod faults;
+pub mod fixture;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+
+pub use faults::Fault;
+pub use fixture::{FixtureServer, Seen};
+#[cfg(feature = "postgres")]
+pub use postgres::{Cluster, Database, TestDatabase};
