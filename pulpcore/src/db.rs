@@ -8,7 +8,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult,
+    SqliteTransactionMode, Statement, Value,
     TransactionOptions, TransactionTrait,
 };
 use time::OffsetDateTime;
@@ -145,4 +146,15 @@ fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) ->
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(200)
+}
+
+/// Runs one statement, with `$1`, `$2`, … for its values on either database; returns how many rows it changed.
+pub(crate) async fn exec(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await?.rows_affected())
+}
+
+/// All rows of one query, with `$1`, `$2`, … for its values on either database.
+pub(crate) async fn rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<R>> {
+    Ok(R::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await?)
 }

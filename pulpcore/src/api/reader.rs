@@ -1,0 +1,116 @@
+//! Hrefs for keys: what a page of rows points at, looked up for all of them at once.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{ExprTrait, IntoIden, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::rows_per_statement;
+use crate::error::Result;
+use crate::models::{repository, repository_version};
+use crate::plugin::{Family, Master};
+use crate::registry;
+
+/// Renders rows for one answer: the process, and the API root that its hrefs begin with.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    pub(crate) app: App,
+    pub(crate) root: String,
+}
+
+/// Hrefs by key.
+pub(crate) type Hrefs = HashMap<Uuid, String>;
+
+impl Reader {
+    /// With the root that settings name, for what is not an answer to a request.
+    pub(crate) fn of_task(app: &App) -> Self {
+        Self { app: app.clone(), root: format!("{}api/v3/", app.settings.api_root) }
+    }
+
+    /// The href of a thing, by family and type.
+    pub(crate) fn href(&self, family: Family, type_name: &str, id: Uuid) -> Option<String> {
+        let noun = registry::get().noun(family, type_name)?;
+        Some(format!("{}{}{id}/", self.root, noun.path()))
+    }
+
+    /// The href of a repository version.
+    pub(crate) fn version_href(&self, repository_type: &str, repository: Uuid, number: i64) -> Option<String> {
+        Some(format!("{}versions/{number}/", self.href(Family::Repository, repository_type, repository)?))
+    }
+
+    /// The hrefs of rows of a master table.
+    pub(crate) async fn hrefs<M: Master>(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Hrefs> {
+        #[derive(FromQueryResult)]
+        struct Found {
+            pulp_id: Uuid,
+            pulp_type: String,
+        }
+        let column = |name: &str| {
+            M::Column::iter().find(|column| column.as_str() == name).expect("every master has its key and type")
+        };
+        let (key, pulp_type) = (column("pulp_id"), column("pulp_type"));
+        let mut hrefs = Hrefs::new();
+        for ids in unique(ids).chunks(rows_per_statement(1)) {
+            let select = Query::select()
+                .columns([key, pulp_type])
+                .from(M::default())
+                .and_where(key.is_in(ids.iter().copied()))
+                .take();
+            for row in Found::find_by_statement(self.app.db.backend().build(&select)).all(self.app.db.read()).await? {
+                if let Some(href) = self.href(M::FAMILY, &row.pulp_type, row.pulp_id) {
+                    hrefs.insert(row.pulp_id, href);
+                }
+            }
+        }
+        Ok(hrefs)
+    }
+
+    /// The hrefs of repository versions, and of their repositories.
+    pub(crate) async fn version_hrefs(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<HashMap<Uuid, (String, String)>> {
+        #[derive(FromQueryResult)]
+        struct Found {
+            pulp_id: Uuid,
+            number: i64,
+            repository_id: Uuid,
+            pulp_type: String,
+        }
+        let mut hrefs = HashMap::new();
+        for ids in unique(ids).chunks(rows_per_statement(1)) {
+            let select = Query::select()
+                .columns([
+                    (repository_version::Entity.into_iden(), repository_version::Column::PulpId.into_iden()),
+                    (repository_version::Entity.into_iden(), repository_version::Column::Number.into_iden()),
+                    (repository_version::Entity.into_iden(), repository_version::Column::RepositoryId.into_iden()),
+                    (repository::Entity.into_iden(), repository::Column::PulpType.into_iden()),
+                ])
+                .from(repository_version::Entity)
+                .inner_join(
+                    repository::Entity,
+                    super::filters::col(repository::Column::PulpId)
+                        .eq(super::filters::col(repository_version::Column::RepositoryId)),
+                )
+                .and_where(repository_version::Column::PulpId.is_in(ids.iter().copied()))
+                .take();
+            for row in Found::find_by_statement(self.app.db.backend().build(&select)).all(self.app.db.read()).await? {
+                if let Some(repository) = self.href(Family::Repository, &row.pulp_type, row.repository_id) {
+                    hrefs.insert(row.pulp_id, (format!("{repository}versions/{}/", row.number), repository));
+                }
+            }
+        }
+        Ok(hrefs)
+    }
+}
+
+fn unique(ids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The key column of an entity with a single one.
+pub(crate) fn key_of<E: EntityTrait>() -> E::Column {
+    E::PrimaryKey::iter().next().expect("sea-orm refuses entities without a primary key").into_column()
+}

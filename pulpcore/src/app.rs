@@ -1,0 +1,91 @@
+//! The process: what every request and every task can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::auth::Credentials;
+use crate::db::{Db, DbConfig};
+use crate::error::{Error, Result};
+use crate::models::domain;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+use crate::storage::{Storage, StorageConfig};
+use crate::tasking::Queue;
+
+/// Database, storage, settings, queue. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The artifacts.
+    pub storage: Storage,
+    /// The settings.
+    pub settings: Settings,
+    /// What encrypts secrets at rest.
+    pub secrets: Secrets,
+    /// The task queue.
+    pub queue: Queue,
+    /// Who may log in.
+    pub(crate) credentials: Credentials,
+    /// The key of the `default` domain.
+    pub domain: Uuid,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Connects to what the settings name. The database must have been migrated.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if something that the settings name cannot be used.
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let db = Self::connect(&settings).await?;
+        Self::with(settings, db).await
+    }
+
+    /// Connects to the settings' database.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if this build cannot use such a database.
+    pub async fn connect(settings: &Settings) -> Result<Db> {
+        Db::connect(&DbConfig {
+            url: settings.database_url(),
+            pool_size: settings.database_pool_size,
+            durable: settings.durable,
+        })
+        .await
+    }
+
+    /// Puts an app together around a database that is connected and migrated.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if something that the settings name cannot be used.
+    pub async fn with(settings: Settings, db: Db) -> Result<Self> {
+        let storage = Storage::open(StorageConfig {
+            root: settings.media_root(),
+            spool: settings.working_directory(),
+            durable: settings.durable,
+            algorithms: settings.allowed_content_checksums.clone(),
+        })
+        .await?;
+        let secrets = Secrets::open(&settings.db_encryption_key())?;
+        let default = domain::Entity::find().filter(domain::Column::Name.eq("default")).one(db.read()).await?;
+        let domain = default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
+        let credentials = Credentials::new(settings.credential_cache_seconds);
+        let queue = Queue::new(db.clone());
+        Ok(Self(Arc::new(Parts { db, storage, settings, secrets, queue, credentials, domain: domain.pulp_id })))
+    }
+}

@@ -1,0 +1,78 @@
+//! What a plugin author implements and registers, and nothing else.
+//!
+//! A plugin is a crate that names its nouns. Each noun is a sea-orm entity (the *detail* table) with one of the traits
+//! [`Content`], [`Repository`], [`Remote`], [`Publication`] or [`Distribution`] right under it, and one line that
+//! registers it:
+//!
+//! ```ignore
+//! pulpcore::plugin::register!(Noun::content::<file_content::Entity>());
+//! ```
+//!
+//! Background work is a struct with [`Task`]. Everything is collected at link time; the order of registration means
+//! nothing; whatever two plugins could collide on is refused at start-up, by name (see [`crate::registry`]).
+
+mod content;
+mod detail;
+mod distribution;
+mod live;
+mod noun;
+mod publication;
+mod remote;
+mod repository;
+mod task;
+
+pub use inventory::submit as register;
+use sea_orm_migration::MigrationTrait;
+
+pub use self::content::{Content, Upload};
+pub use self::detail::{Detail, NoFields};
+pub use self::distribution::{ContentCx, Distribution};
+pub use self::live::LiveApi;
+pub use self::noun::{Master, Noun};
+pub use self::publication::{Publication, Publisher};
+pub use self::remote::Remote;
+pub use self::repository::{NewVersion, Repository};
+pub use self::task::{Lock, Locks, Task, TaskKind};
+pub use crate::api::endpoint::Endpoint;
+pub use crate::api::filters::Filters;
+pub use crate::refs::{Ref, VersionRef};
+pub use crate::tasking::cx::TaskCx;
+
+/// A plugin's manifest. One a crate.
+///
+/// ```
+/// use pulpcore::plugin::{Plugin, register};
+///
+/// register!(Plugin {
+///     label: "doc",
+///     package: "pulp-doc",
+///     module: "pulp_doc.app",
+///     version: "1.2.0",
+///     summary: "Documents.",
+///     migrations: || Vec::new(),
+///     settings: &[],
+/// });
+/// # fn main() {}
+/// ```
+pub struct Plugin {
+    /// The short name: first part of its types, segment of its URLs, name of its feature and settings section.
+    pub label: &'static str,
+    /// The package that `status/` names.
+    pub package: &'static str,
+    /// The module that `status/` names; clients of the original expect its Python path.
+    pub module: &'static str,
+    /// The version that `status/` names. Clients enable features by it, so it is the version of the API that the plugin
+    /// speaks, not the crate's.
+    pub version: &'static str,
+    /// One sentence for `plugins list`.
+    pub summary: &'static str,
+    /// The plugin's migrations, oldest first.
+    pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
+    /// The keys that may stand in its settings section.
+    pub settings: &'static [&'static str],
+}
+
+inventory::collect!(Plugin);
+inventory::collect!(Noun);
+inventory::collect!(TaskKind);
+inventory::collect!(LiveApi);

@@ -1,0 +1,355 @@
+//! A registered noun, its entity type erased into function pointers. This happens once, here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+
+use axum::response::Response;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityName, EntityTrait,
+    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, Value as DbValue,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::content::Content;
+use super::detail::Detail;
+use super::distribution::{ContentCx, Distribution};
+use super::publication::Publication;
+use super::remote::Remote;
+use super::repository::{NewVersion, Repository};
+use super::task::{Prepared, Task};
+use crate::api::endpoint::Endpoint;
+use crate::api::filters::Filters;
+use crate::api::validate::BodySchema;
+use crate::error::Result;
+use crate::models::{artifact, content, distribution, publication, remote, repository, repository_version};
+use crate::tasking::cx::TaskCx;
+
+type Object = Map<String, Value>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The five core tables that plugins detail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Content units.
+    Content,
+    /// Repositories.
+    Repository,
+    /// Remotes.
+    Remote,
+    /// Publications.
+    Publication,
+    /// Distributions.
+    Distribution,
+}
+
+impl Family {
+    /// The first segment of the family's URLs.
+    pub const fn collection(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Repository => "repositories",
+            Self::Remote => "remotes",
+            Self::Publication => "publications",
+            Self::Distribution => "distributions",
+        }
+    }
+}
+
+/// A core table that plugins detail. Only core implements it.
+pub trait Master: EntityTrait<Model: Send + Sync> {
+    /// Which one it is.
+    const FAMILY: Family;
+}
+
+macro_rules! masters {
+    ($($entity:ident = $family:ident),*) => {
+        $(impl Master for $entity::Entity {
+            const FAMILY: Family = Family::$family;
+        })*
+    };
+}
+masters!(
+    content = Content,
+    repository = Repository,
+    remote = Remote,
+    publication = Publication,
+    distribution = Distribution
+);
+
+/// A registered noun.
+pub struct Noun {
+    pub(crate) family: Family,
+    pub(crate) type_name: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) table: fn() -> Table,
+    pub(crate) body: fn() -> BodySchema,
+    pub(crate) filters: fn() -> Filters,
+    pub(crate) actions: fn() -> Vec<Endpoint>,
+    /// Checks a body beyond its schema.
+    pub(crate) check: fn(Object) -> Result<()>,
+    /// The bodies of many rows, by key, in one query.
+    pub(crate) read: for<'a> fn(&'a DatabaseConnection, Vec<Uuid>) -> BoxFuture<'a, Result<HashMap<Uuid, Object>>>,
+    /// The body of one row, as a transaction sees it.
+    pub(crate) read_in: for<'a> fn(&'a DatabaseTransaction, Uuid) -> BoxFuture<'a, Result<Object>>,
+    pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) hooks: Hooks,
+    prn_model: OnceLock<String>,
+}
+
+/// What only one family has.
+pub(crate) enum Hooks {
+    Content(ContentHooks),
+    Repository(RepositoryHooks),
+    Remote { policies: &'static [&'static str] },
+    Publication(PublicationHooks),
+    Distribution(DistributionHooks),
+}
+
+pub(crate) struct ContentHooks {
+    pub(crate) natural_key: fn() -> Vec<String>,
+    pub(crate) repo_key: fn() -> Vec<String>,
+    /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
+    pub(crate) upload: for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+}
+
+/// A unit that came from an upload.
+pub(crate) struct Uploaded {
+    pub(crate) id: Uuid,
+    pub(crate) relative_path: String,
+    pub(crate) new: bool,
+}
+
+pub(crate) struct RepositoryHooks {
+    pub(crate) content: &'static [&'static str],
+    pub(crate) remotes: &'static [&'static str],
+    pub(crate) finalize: for<'a> fn(&'a mut NewVersion<'_>) -> BoxFuture<'a, Result<()>>,
+    pub(crate) created: for<'a> fn(&'a TaskCx, Uuid, &'a repository_version::Model) -> BoxFuture<'a, Result<()>>,
+}
+
+pub(crate) struct PublicationHooks {
+    pub(crate) publish: fn(Object, &repository_version::Model, bool) -> Result<(&'static str, Prepared)>,
+}
+
+pub(crate) struct DistributionHooks {
+    pub(crate) publications: &'static [&'static str],
+    pub(crate) serves_versions: bool,
+    pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
+}
+
+/// A detail table, by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) key: String,
+}
+
+impl Noun {
+    /// A kind of content.
+    pub const fn content<E: Content>() -> Self {
+        Self::of::<E>(Hooks::Content(ContentHooks {
+            natural_key: || columns::<E>(E::NATURAL_KEY),
+            repo_key: || columns::<E>(E::REPO_KEY),
+            upload: |tx, body, artifact, domain| Box::pin(upload::<E>(tx, body, artifact, domain)),
+        }))
+    }
+
+    /// A kind of repository.
+    pub const fn repository<E: Repository>() -> Self {
+        Self::of::<E>(Hooks::Repository(RepositoryHooks {
+            content: E::CONTENT,
+            remotes: E::REMOTES,
+            finalize: |version| Box::pin(E::finalize(version)),
+            created: |cx, id, version| {
+                Box::pin(async move {
+                    let row = E::find().filter(key::<E>().eq(id)).one(cx.db().read()).await?;
+                    let row = row.ok_or_else(|| crate::api::not_found(E::MODEL))?;
+                    E::created(cx, &row, version).await
+                })
+            },
+        }))
+    }
+
+    /// A kind of remote.
+    pub const fn remote<E: Remote>() -> Self {
+        Self::of::<E>(Hooks::Remote { policies: E::POLICIES })
+    }
+
+    /// A kind of publication.
+    pub const fn publication<E: Publication>() -> Self {
+        Self::of::<E>(Hooks::Publication(PublicationHooks {
+            publish: |body, version, checkpoint| {
+                let task = E::publish(BodySchema::parse(body)?, version, checkpoint)?;
+                Ok((E::Publish::TYPE, Prepared::new(&task)?))
+            },
+        }))
+    }
+
+    /// A kind of distribution.
+    pub const fn distribution<E: Distribution>() -> Self {
+        Self::of::<E>(Hooks::Distribution(DistributionHooks {
+            publications: E::PUBLICATIONS,
+            serves_versions: E::SERVES_VERSIONS,
+            serve: |cx, path| {
+                Box::pin(async move {
+                    let id = cx.distribution.pulp_id;
+                    match E::find().filter(key::<E>().eq(id)).one(cx.app.db.read()).await? {
+                        Some(row) => E::serve(cx, &row, path).await,
+                        None => Ok(None),
+                    }
+                })
+            },
+        }))
+    }
+
+    /// Adds hand-written endpoints beside the generated ones.
+    #[must_use]
+    pub const fn actions(mut self, actions: fn() -> Vec<Endpoint>) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    const fn of<E: Detail>(hooks: Hooks) -> Self {
+        Self {
+            family: E::Master::FAMILY,
+            type_name: E::TYPE,
+            model: E::MODEL,
+            endpoint: E::ENDPOINT,
+            table: || Table { name: E::default().table_name().to_owned(), key: key::<E>().as_str().to_owned() },
+            body: BodySchema::of::<E::Body>,
+            filters: E::filters,
+            actions: Vec::new,
+            check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
+            read: |db, ids| Box::pin(read::<E>(db, ids)),
+            read_in: |tx, id| {
+                Box::pin(async move {
+                    let row = E::find().filter(key::<E>().eq(id)).one(tx).await?;
+                    row.map_or_else(|| Ok(Object::new()), |row| object(&E::read(&row)))
+                })
+            },
+            insert: |tx, id, body| {
+                Box::pin(async move {
+                    let mut row = E::Model::default();
+                    E::write(&mut row, BodySchema::parse(body)?);
+                    insert::<E>(tx, id, row).await
+                })
+            },
+            update: |tx, id, body| {
+                Box::pin(async move {
+                    let row = E::find().filter(key::<E>().eq(id)).one(tx).await?;
+                    let mut row = row.ok_or_else(|| crate::api::not_found(E::MODEL))?;
+                    E::write(&mut row, BodySchema::parse(body)?);
+                    let mut columns = row.into_active_model().reset_all();
+                    columns.set(key::<E>(), DbValue::from(id));
+                    // A table of nothing but its key has nothing to update.
+                    if E::Column::iter().count() > 1 {
+                        E::update_many().set(columns).filter(key::<E>().eq(id)).exec(tx).await?;
+                    }
+                    Ok(())
+                })
+            },
+            hooks,
+            prn_model: OnceLock::new(),
+        }
+    }
+
+    /// The plugin's label.
+    pub(crate) fn label(&self) -> &'static str {
+        self.type_name.split_once('.').map_or(self.type_name, |(label, _)| label)
+    }
+
+    /// The model's name in PRNs: `file.filerepository`.
+    pub(crate) fn prn_model(&self) -> &str {
+        self.prn_model.get_or_init(|| format!("{}.{}", self.label(), self.model.to_lowercase()))
+    }
+
+    /// Where it stands below the API root: `repositories/file/file/`.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}/{}/", self.family.collection(), self.label(), self.endpoint)
+    }
+
+    /// The schema's name: `file.FileRepository`.
+    pub(crate) fn schema_name(&self) -> String {
+        format!("{}.{}", self.label(), self.model)
+    }
+}
+
+impl fmt::Debug for Noun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noun").field("family", &self.family).field("type", &self.type_name).finish_non_exhaustive()
+    }
+}
+
+/// The key column of an entity.
+pub(crate) fn key<E: EntityTrait>() -> E::Column {
+    E::PrimaryKey::iter().next().expect("sea-orm refuses entities without a primary key").into_column()
+}
+
+/// Inserts a detail row under a master's key.
+pub(crate) async fn insert<E: Detail>(tx: &DatabaseTransaction, id: Uuid, row: E::Model) -> Result<()> {
+    let mut columns = row.into_active_model().reset_all();
+    columns.set(key::<E>(), DbValue::from(id));
+    E::insert(columns).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
+    columns.iter().map(|column| column.as_str().to_owned()).collect()
+}
+
+async fn read<E: Detail>(db: &DatabaseConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Object>> {
+    let mut bodies = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(crate::db::rows_per_statement(1)) {
+        for row in E::find().filter(key::<E>().is_in(ids.iter().copied())).all(db).await? {
+            let DbValue::Uuid(Some(id)) = row.get(key::<E>()) else { continue };
+            bodies.insert(id, object(&E::read(&row))?);
+        }
+    }
+    Ok(bodies)
+}
+
+async fn upload<E: Content>(
+    tx: &DatabaseTransaction,
+    body: Object,
+    artifact: &artifact::Model,
+    domain: Uuid,
+) -> Result<Uploaded> {
+    let body: E::Body = BodySchema::parse(body)?;
+    let super::content::Upload { row, relative_path } = E::from_upload(body, artifact)?;
+    let mut same = E::find();
+    for column in E::NATURAL_KEY {
+        same = same.filter(column.eq(row.get(*column)));
+    }
+    if let Some(found) = same.one(tx).await?
+        && let DbValue::Uuid(Some(id)) = found.get(key::<E>())
+    {
+        return Ok(Uploaded { id, relative_path, new: false });
+    }
+    let id = Uuid::now_v7();
+    let now = crate::db::now();
+    content::ActiveModel {
+        pulp_id: ActiveValue::Set(id),
+        pulp_created: ActiveValue::Set(now),
+        pulp_last_updated: ActiveValue::Set(now),
+        pulp_domain_id: ActiveValue::Set(domain),
+        pulp_type: ActiveValue::Set(E::TYPE.to_owned()),
+        timestamp_of_interest: ActiveValue::Set(now),
+        pulp_labels: ActiveValue::Set(crate::models::Labels::default()),
+    }
+    .insert(tx)
+    .await?;
+    insert::<E>(tx, id, row).await?;
+    Ok(Uploaded { id, relative_path, new: true })
+}
+
+fn object(body: &impl serde::Serialize) -> Result<Object> {
+    match serde_json::to_value(body)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(crate::error::Error::internal("a body must serialize as an object")),
+    }
+}

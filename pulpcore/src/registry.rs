@@ -1,0 +1,196 @@
+//! Everything that the linked plugins registered, in one place and in a fixed order.
+//!
+//! Registration happens at link time and promises no order, so everything is sorted by name before any use. What two
+//! plugins could collide on is refused here or in [`crate::api::catalog`] (routes, operations, schemas), by name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
+use crate::error::{Error, Result};
+use crate::plugin::{LiveApi, Noun, Plugin, TaskKind};
+
+pub use crate::plugin::Family;
+
+/// The registered plugins, nouns, tasks and live APIs.
+#[derive(Debug)]
+pub struct Registry {
+    plugins: Vec<&'static Plugin>,
+    nouns: Vec<&'static Noun>,
+    by_model: HashMap<String, &'static Noun>,
+    tasks: BTreeMap<&'static str, &'static TaskKind>,
+    live: Vec<&'static LiveApi>,
+}
+
+/// The registry of this process.
+pub fn get() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(Registry::collect)
+}
+
+/// The error for a row whose plugin is not part of this build.
+pub(crate) fn missing(type_name: &str) -> Error {
+    Error::Unavailable(format!("this build has no plugin for '{type_name}'"))
+}
+
+impl Registry {
+    fn collect() -> Self {
+        let mut plugins: Vec<_> = inventory::iter::<Plugin>().collect();
+        plugins.sort_by_key(|plugin| plugin.label);
+        let mut nouns: Vec<_> = inventory::iter::<Noun>().collect();
+        nouns.sort_by_key(|noun| (noun.family, noun.type_name));
+        let mut live: Vec<_> = inventory::iter::<LiveApi>().collect();
+        live.sort_by_key(|api| (api.label, api.name));
+        let by_model = nouns.iter().map(|noun| (noun.prn_model().to_owned(), *noun)).collect();
+        let tasks = inventory::iter::<TaskKind>().map(|kind| (kind.type_name, kind)).collect();
+        Self { plugins, nouns, by_model, tasks, live }
+    }
+
+    /// The plugins, by label.
+    pub fn plugins(&self) -> &[&'static Plugin] {
+        &self.plugins
+    }
+
+    /// The live APIs.
+    pub fn live(&self) -> &[&'static LiveApi] {
+        &self.live
+    }
+
+    /// All nouns, by family and type.
+    pub(crate) fn nouns(&self) -> &[&'static Noun] {
+        &self.nouns
+    }
+
+    /// The nouns of one family.
+    pub(crate) fn family(&self, family: Family) -> impl Iterator<Item = &'static Noun> + '_ {
+        self.nouns.iter().copied().filter(move |noun| noun.family == family)
+    }
+
+    /// The noun of a `pulp_type`.
+    pub(crate) fn noun(&self, family: Family, type_name: &str) -> Option<&'static Noun> {
+        self.family(family).find(|noun| noun.type_name == type_name)
+    }
+
+    /// The noun of a PRN's model name.
+    pub(crate) fn noun_of_model(&self, model: &str) -> Option<&'static Noun> {
+        self.by_model.get(model).copied()
+    }
+
+    /// The noun that answers below `<collection>/<label>/<endpoint>/`.
+    pub(crate) fn noun_at(&self, collection: &str, label: &str, endpoint: &str) -> Option<&'static Noun> {
+        self.nouns.iter().copied().find(|noun| {
+            noun.endpoint == endpoint && noun.label() == label && noun.family.collection() == collection
+        })
+    }
+
+    /// The task kinds, by type.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &'static TaskKind> + '_ {
+        self.tasks.values().copied()
+    }
+
+    /// The task kind of a type.
+    pub(crate) fn task(&self, type_name: &str) -> Option<&'static TaskKind> {
+        self.tasks.get(type_name).copied()
+    }
+
+    /// Refuses a build whose plugins collide, and one in which a chosen plugin is missing.
+    ///
+    /// `chosen` are the labels of the features that this binary was built with.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every collision, by name.
+    pub fn check(&self, chosen: &[&str]) -> Result<()> {
+        let mut problems = Vec::new();
+        duplicates("plugin label", inventory::iter::<Plugin>().map(|plugin| plugin.label.to_owned()), &mut problems);
+        duplicates(
+            "type",
+            self.nouns.iter().map(|noun| format!("{} {}", noun.family.collection(), noun.type_name)),
+            &mut problems,
+        );
+        duplicates("model", self.nouns.iter().map(|noun| noun.prn_model().to_owned()), &mut problems);
+        duplicates("route", self.nouns.iter().map(|noun| noun.path()), &mut problems);
+        duplicates("task type", inventory::iter::<TaskKind>().map(|kind| kind.type_name.to_owned()), &mut problems);
+        duplicates(
+            "task name",
+            inventory::iter::<TaskKind>().filter(|kind| kind.endpoint).map(|kind| kind.name.to_owned()),
+            &mut problems,
+        );
+        for label in chosen {
+            if !self.plugins.iter().any(|plugin| plugin.label == *label) {
+                problems.push(format!("the feature '{label}' was chosen, but its plugin did not register"));
+            }
+        }
+        let known = |label: &str| label == "core" || self.plugins.iter().any(|plugin| plugin.label == label);
+        for noun in &self.nouns {
+            if !known(noun.label()) {
+                problems.push(format!("the type '{}' belongs to no registered plugin", noun.type_name));
+            }
+        }
+        for kind in self.tasks.values() {
+            let label = kind.type_name.split('/').next().unwrap_or_default();
+            if !known(label) {
+                problems.push(format!("the task type '{}' belongs to no registered plugin", kind.type_name));
+            }
+        }
+        check_claims(&self.live, &mut problems);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort();
+        Err(Error::Config(format!("the plugins of this build collide: {}", problems.join("; "))))
+    }
+}
+
+/// Names every value that occurs twice.
+pub(crate) fn duplicates(what: &str, values: impl Iterator<Item = String>, problems: &mut Vec<String>) {
+    let mut seen = BTreeMap::<String, usize>::new();
+    for value in values {
+        *seen.entry(value).or_default() += 1;
+    }
+    problems.extend(seen.into_iter().filter(|(_, n)| *n > 1).map(|(value, n)| format!("{what} '{value}' is taken {n} times")));
+}
+
+fn check_claims(live: &[&'static LiveApi], problems: &mut Vec<String>) {
+    let claims: Vec<_> = live.iter().flat_map(|api| api.claims.iter().map(move |claim| (api.label, *claim))).collect();
+    for (nth, (label, claim)) in claims.iter().enumerate() {
+        if !claim.starts_with('/') || !claim.ends_with('/') || claim.len() < 3 {
+            problems.push(format!("the URL claim '{claim}' of '{label}' must begin and end with a slash"));
+        }
+        for (other_label, other) in &claims[nth + 1..] {
+            if claim.starts_with(other) || other.starts_with(claim) {
+                problems.push(format!("the URL claim '{claim}' of '{label}' overlaps '{other}' of '{other_label}'"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_are_named() {
+        let mut problems = Vec::new();
+        duplicates("route", ["a/", "b/", "a/"].map(str::to_owned).into_iter(), &mut problems);
+        assert_eq!(problems, ["route 'a/' is taken 2 times"]);
+    }
+
+    #[test]
+    fn a_chosen_plugin_that_did_not_register_is_named() {
+        let error = get().check(&["ghost"]).unwrap_err();
+        assert!(error.to_string().contains("the feature 'ghost' was chosen"), "{error}");
+    }
+
+    #[test]
+    fn overlapping_claims_are_named() {
+        let one: &'static LiveApi = Box::leak(Box::new(api("one", &["/v2/"])));
+        let two: &'static LiveApi = Box::leak(Box::new(api("two", &["/v2/sub/", "bad"])));
+        let mut problems = Vec::new();
+        check_claims(&[one, two], &mut problems);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].contains("'/v2/' of 'one' overlaps '/v2/sub/' of 'two'"), "{problems:?}");
+    }
+
+    fn api(label: &'static str, claims: &'static [&'static str]) -> LiveApi {
+        LiveApi { label, name: "x", claims, read: |_| axum::Router::new(), write: None }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a running task can do.
+
+use std::sync::{Arc, Mutex};
+
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::progress::Progress;
+use super::queue::Dispatch;
+use crate::app::App;
+use crate::db::Db;
+use crate::error::Result;
+use crate::models::{created_resource, task};
+use crate::plugin::Task;
+use crate::refs::{Ref, Referable, VERSION_MODEL};
+use crate::storage::Storage;
+
+/// A running task's view of the process.
+#[derive(Clone, Debug)]
+pub struct TaskCx {
+    app: App,
+    task: Arc<task::Model>,
+    result: Arc<Mutex<Option<serde_json::Value>>>,
+}
+
+impl TaskCx {
+    pub(crate) fn new(app: App, task: task::Model) -> Self {
+        Self { app, task: Arc::new(task), result: Arc::default() }
+    }
+
+    /// The process: database, storage, settings.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.app.db
+    }
+
+    /// The artifacts' storage.
+    pub fn storage(&self) -> &Storage {
+        &self.app.storage
+    }
+
+    /// The task's key.
+    pub fn id(&self) -> Uuid {
+        self.task.pulp_id
+    }
+
+    /// The task's domain.
+    pub fn domain(&self) -> Uuid {
+        self.task.pulp_domain_id
+    }
+
+    /// Begins a progress report: what is counted, for people and for programs.
+    pub fn progress(&self, message: &str, code: &str) -> Progress {
+        Progress::new(self.app.db.clone(), self.task.pulp_id, message, code)
+    }
+
+    /// Records that the task made a thing.
+    pub async fn created<E: Referable>(&self, thing: &Ref<E>) -> Result<()> {
+        self.record(thing.model(), thing.id).await
+    }
+
+    /// Records that the task made a repository version.
+    pub async fn created_version(&self, id: Uuid) -> Result<()> {
+        self.record(VERSION_MODEL, id).await
+    }
+
+    pub(crate) async fn record(&self, model: &str, id: Uuid) -> Result<()> {
+        let tx = self.app.db.write().await?;
+        created_resource::ActiveModel {
+            pulp_id: Set(Uuid::now_v7()),
+            task_id: Set(self.task.pulp_id),
+            model: Set(model.to_owned()),
+            object_id: Set(id.to_string()),
+        }
+        .insert(&*tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Sets what the task returns; clients read it as `result`.
+    pub fn returns(&self, result: impl Serialize) -> Result<()> {
+        let value = serde_json::to_value(result)?;
+        *self.result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
+        Ok(())
+    }
+
+    /// Queues another task, as a child of this one.
+    pub async fn dispatch<T: Task>(&self, child: &T) -> Result<task::Model> {
+        let dispatch = Dispatch::new(child)?
+            .correlated(&self.task.logging_cid)
+            .by(self.task.created_by)
+            .child_of(self.task.pulp_id)
+            .in_domain(self.task.pulp_domain_id);
+        self.app.queue.dispatch(dispatch).await
+    }
+
+    pub(crate) fn take_result(&self) -> Option<serde_json::Value> {
+        self.result.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,123 @@
+//! Progress reports: counted in memory, written at most twice a second.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::db::{Db, now};
+use crate::error::Result;
+use crate::models::{progress_report, state};
+
+/// How far a task has come. The row appears with the first count and is always right once the report is finished.
+#[derive(Debug)]
+pub struct Progress {
+    db: Db,
+    id: Uuid,
+    task: Uuid,
+    message: String,
+    code: String,
+    total: AtomicI64,
+    done: AtomicI64,
+    written: Mutex<Option<Instant>>,
+}
+
+/// Between two writes of one report.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A total that is not known.
+const UNKNOWN: i64 = -1;
+
+impl Progress {
+    pub(crate) fn new(db: Db, task: Uuid, message: &str, code: &str) -> Self {
+        Self {
+            db,
+            id: Uuid::now_v7(),
+            task,
+            message: message.to_owned(),
+            code: code.to_owned(),
+            total: AtomicI64::new(UNKNOWN),
+            done: AtomicI64::new(0),
+            written: Mutex::new(None),
+        }
+    }
+
+    /// Says how many there will be.
+    pub fn set_total(&self, total: i64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Says that there will be more.
+    pub fn add_total(&self, more: i64) {
+        let _ = self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.max(0) + more));
+    }
+
+    /// Counts some more.
+    pub async fn increment(&self, by: i64) -> Result<()> {
+        self.done.fetch_add(by, Ordering::Relaxed);
+        // Whoever finds the lock taken leaves the writing to whoever holds it.
+        let Ok(mut written) = self.written.try_lock() else { return Ok(()) };
+        if written.is_none_or(|at| at.elapsed() >= PAUSE) {
+            self.write(state::RUNNING).await?;
+            *written = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Counts some more and finishes the report.
+    pub async fn done(self, by: i64) -> Result<()> {
+        self.done.fetch_add(by, Ordering::Relaxed);
+        self.finish().await
+    }
+
+    /// Finishes the report.
+    pub async fn finish(self) -> Result<()> {
+        let _last = self.written.lock().await;
+        self.write(state::COMPLETED).await
+    }
+
+    async fn write(&self, state: &str) -> Result<()> {
+        let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
+        let now = now();
+        let row = progress_report::ActiveModel {
+            pulp_id: Set(self.id),
+            pulp_created: Set(now),
+            pulp_last_updated: Set(now),
+            task_id: Set(self.task),
+            message: Set(self.message.clone()),
+            code: Set(self.code.clone()),
+            state: Set(state.to_owned()),
+            total: Set(total),
+            done: Set(self.done.load(Ordering::Relaxed)),
+            suffix: Set(None),
+        };
+        let tx = self.db.write().await?;
+        progress_report::Entity::insert(row)
+            .on_conflict(
+                OnConflict::column(progress_report::Column::PulpId)
+                    .update_columns([
+                        progress_report::Column::State,
+                        progress_report::Column::Total,
+                        progress_report::Column::Done,
+                        progress_report::Column::PulpLastUpdated,
+                    ])
+                    .to_owned(),
+            )
+            .exec_without_returning(&*tx)
+            .await?;
+        tx.commit().await
+    }
+}
+
+/// Gives the reports that a task left unfinished the state in which it ended.
+pub(super) async fn settle(tx: &impl sea_orm::ConnectionTrait, task: Uuid, state: &str) -> Result<()> {
+    progress_report::Entity::update_many()
+        .col_expr(progress_report::Column::State, Expr::value(state))
+        .filter(progress_report::Column::TaskId.eq(task))
+        .filter(progress_report::Column::State.eq(state::RUNNING))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

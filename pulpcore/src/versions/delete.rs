@@ -1,0 +1,131 @@
+//! Deleting versions: what they changed moves into the next one, so that every other version stays as it is.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::new::{count_by_type, insert_counts};
+use crate::db::{WriteTx, exec, rows};
+use crate::error::{Error, Result};
+use crate::models::{repository, repository_version, repository_version_count as counts};
+
+/// Deletes a version and squashes its delta into the next.
+///
+/// # Errors
+/// [`Error::Invalid`] if it is protected, or the only one.
+pub async fn delete(tx: &WriteTx, version: &repository_version::Model) -> Result<()> {
+    let all = repository_version::Entity::find()
+        .filter(repository_version::Column::RepositoryId.eq(version.repository_id))
+        .count(&**tx)
+        .await?;
+    if all <= 1 {
+        return Err(Error::invalid_together(
+            "Cannot delete repository version. Repositories must have at least one repository version.",
+        ));
+    }
+    if protected(&**tx, version.repository_id).await?.contains(&version.pulp_id) {
+        return Err(Error::invalid_together("The repository version cannot be deleted because it (or its publications) are currently being used to distribute content. Please update the necessary distributions first."));
+    }
+    squash(tx, version).await
+}
+
+/// Deletes the oldest versions beyond the repository's `retain_repo_versions`; protected ones stay.
+pub(crate) async fn retain(tx: &WriteTx, repository: &repository::Model) -> Result<()> {
+    let Some(keep) = repository.retain_repo_versions.and_then(|keep| u64::try_from(keep).ok()) else {
+        return Ok(());
+    };
+    let old = repository_version::Entity::find()
+        .filter(repository_version::Column::RepositoryId.eq(repository.pulp_id))
+        .order_by_desc(repository_version::Column::Number)
+        .offset(keep.max(1))
+        .limit(i64::MAX as u64)
+        .all(&**tx)
+        .await?;
+    if old.is_empty() {
+        return Ok(());
+    }
+    let protected = protected(&**tx, repository.pulp_id).await?;
+    for version in old.iter().filter(|version| !protected.contains(&version.pulp_id)) {
+        squash(tx, version).await?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Id {
+    id: Uuid,
+}
+
+/// The versions of a repository that must stay: distributed directly, through a publication, as the latest of a
+/// distributed repository, or as a checkpoint.
+pub async fn protected(db: &impl ConnectionTrait, repository: Uuid) -> Result<Vec<Uuid>> {
+    let sql = "SELECT v.pulp_id AS id FROM core_repositoryversion v WHERE v.repository_id = $1 AND ( \
+           EXISTS (SELECT 1 FROM core_distribution d WHERE d.repository_version_id = v.pulp_id) \
+        OR EXISTS (SELECT 1 FROM core_publication p JOIN core_distribution d ON d.publication_id = p.pulp_id \
+                   WHERE p.repository_version_id = v.pulp_id) \
+        OR EXISTS (SELECT 1 FROM core_publication p WHERE p.repository_version_id = v.pulp_id AND p.checkpoint) \
+        OR (EXISTS (SELECT 1 FROM core_distribution d WHERE d.repository_id = v.repository_id) \
+            AND v.number = (SELECT MAX(number) FROM core_repositoryversion l WHERE l.repository_id = v.repository_id)))";
+    Ok(rows::<Id>(db, sql, vec![repository.into()]).await?.into_iter().map(|row| row.id).collect())
+}
+
+async fn squash(tx: &WriteTx, version: &repository_version::Model) -> Result<()> {
+    let (repository, number) = (version.repository_id, version.number);
+    let next = repository_version::Entity::find()
+        .filter(repository_version::Column::RepositoryId.eq(repository))
+        .filter(repository_version::Column::Number.gt(number))
+        .order_by_asc(repository_version::Column::Number)
+        .one(&**tx)
+        .await?;
+    match &next {
+        None => forget(tx, repository, number).await?,
+        Some(next) => {
+            shift(tx, repository, number, next.number).await?;
+            counts::Entity::delete_many()
+                .filter(counts::Column::RepositoryVersionId.eq(next.pulp_id))
+                .filter(counts::Column::CountType.is_in(["A", "R"]))
+                .exec(&**tx)
+                .await?;
+            for (kind, boundary) in [("A", "version_added"), ("R", "version_removed")] {
+                let counted = count_by_type(tx, boundary, repository, next.number).await?;
+                insert_counts(tx, next.pulp_id, kind, &counted).await?;
+            }
+        }
+    }
+    repository_version::Entity::delete_by_id(version.pulp_id).exec(&**tx).await?;
+    Ok(())
+}
+
+/// The newest version goes: what it added was never there, what it removed still is.
+async fn forget(tx: &WriteTx, repository: Uuid, number: i64) -> Result<()> {
+    for sql in [
+        "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $2",
+        "UPDATE core_repositorycontent SET version_removed = NULL WHERE repository_id = $1 AND version_removed = $2",
+    ] {
+        exec(&**tx, sql, vec![repository.into(), number.into()]).await?;
+    }
+    Ok(())
+}
+
+/// What changed at `number` now changes at `next`; what that undoes disappears.
+async fn shift(tx: &WriteTx, repository: Uuid, number: i64, next: i64) -> Result<()> {
+    for sql in [
+        // Came and went.
+        "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $2 AND version_removed = $3",
+        // Went and came back: the earlier row goes on as the later one did.
+        "UPDATE core_repositorycontent SET version_removed = ( \
+             SELECT later.version_removed FROM core_repositorycontent later WHERE later.repository_id = $1 \
+             AND later.content_id = core_repositorycontent.content_id AND later.version_added = $3) \
+         WHERE repository_id = $1 AND version_removed = $2 AND content_id IN ( \
+             SELECT content_id FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $3)",
+        "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $3 AND content_id IN ( \
+             SELECT earlier.content_id FROM core_repositorycontent earlier WHERE earlier.repository_id = $1 \
+             AND earlier.version_added < $2 AND (earlier.version_removed IS NULL OR earlier.version_removed > $3))",
+        "UPDATE core_repositorycontent SET version_added = $3 WHERE repository_id = $1 AND version_added = $2",
+        "UPDATE core_repositorycontent SET version_removed = $3 WHERE repository_id = $1 AND version_removed = $2",
+    ] {
+        exec(&**tx, sql, vec![repository.into(), number.into(), next.into()]).await?;
+    }
+    Ok(())
+}

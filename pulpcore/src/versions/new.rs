@@ -1,0 +1,377 @@
+//! Making a version, inside one transaction.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
+};
+use uuid::Uuid;
+
+use super::staging::Draft;
+use crate::db::{WriteTx, exec, now, rows};
+use crate::error::{Error, Result};
+use crate::models::{content, repository, repository_content as membership, repository_version, repository_version_count as counts};
+use crate::plugin::{Family, Hooks, Noun};
+use crate::registry;
+
+/// A version that is being made. Nothing of it is visible before its transaction commits.
+///
+/// It starts with the content of the latest version. Adding what is there and removing what is not changes nothing;
+/// a version that differs in nothing from the one before is not made.
+pub struct NewVersion<'a> {
+    tx: &'a WriteTx,
+    noun: &'static Noun,
+    repository: repository::Model,
+    previous: repository_version::Model,
+    base: Option<Uuid>,
+    overwrite: bool,
+}
+
+impl<'a> NewVersion<'a> {
+    /// Begins a version of a repository.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the repository is gone.
+    pub async fn open(tx: &'a WriteTx, repository: Uuid) -> Result<Self> {
+        let row = repository::Entity::find_by_id(repository).one(&**tx).await?;
+        let row = row.ok_or_else(|| Error::NotFound("No Repository matches the given query.".to_owned()))?;
+        let noun = registry::get().noun(Family::Repository, &row.pulp_type);
+        let noun = noun.ok_or_else(|| registry::missing(&row.pulp_type))?;
+        let previous = super::latest(&**tx, repository).await?;
+        Ok(Self { tx, noun, repository: row, previous, base: None, overwrite: true })
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &repository::Model {
+        &self.repository
+    }
+
+    /// The number that the version will have.
+    pub fn number(&self) -> i64 {
+        self.repository.next_version
+    }
+
+    /// The transaction: what a plugin needs to look at or add while it completes the version.
+    pub fn tx(&self) -> &WriteTx {
+        self.tx
+    }
+
+    /// The keys of the units that it holds so far, as a subquery.
+    pub fn content_ids(&self) -> SelectStatement {
+        super::content_ids(self.repository.pulp_id, self.number())
+    }
+
+    /// The keys of the units that it gained so far, as a subquery.
+    pub fn added_ids(&self) -> SelectStatement {
+        Query::select()
+            .column(membership::Column::ContentId)
+            .from(membership::Entity)
+            .and_where(membership::Column::RepositoryId.eq(self.repository.pulp_id))
+            .and_where(membership::Column::VersionAdded.eq(self.number()))
+            .take()
+    }
+
+    /// Whether a newcomer may replace a unit with the same repository key (it may, unless told otherwise).
+    pub fn set_overwrite(&mut self, overwrite: bool) {
+        self.overwrite = overwrite;
+    }
+
+    /// Starts from the content of another version instead of the latest.
+    pub async fn start_from(&mut self, base: &repository_version::Model) -> Result<()> {
+        self.base = Some(base.pulp_id);
+        if base.pulp_id == self.previous.pulp_id {
+            return Ok(());
+        }
+        self.remove_others(base.content_ids()).await?;
+        self.add_selected(base.content_ids()).await
+    }
+
+    /// Adds units by key.
+    pub async fn add(&mut self, units: &[Uuid]) -> Result<()> {
+        let draft = Draft::new(Uuid::now_v7());
+        draft.add(&**self.tx, units).await?;
+        self.add_selected(draft.units()).await?;
+        draft.clear(&**self.tx).await
+    }
+
+    /// Removes units by key.
+    pub async fn remove(&mut self, units: &[Uuid]) -> Result<()> {
+        let draft = Draft::new(Uuid::now_v7());
+        draft.add(&**self.tx, units).await?;
+        self.remove_selected(draft.units()).await?;
+        draft.clear(&**self.tx).await
+    }
+
+    /// Adds the units that a subquery selects.
+    pub async fn add_selected(&mut self, units: SelectStatement) -> Result<()> {
+        let (repository, number) = (self.repository.pulp_id, self.number());
+        // A unit that this same version removed was there before: it simply stays.
+        membership::Entity::update_many()
+            .col_expr(membership::Column::VersionRemoved, Expr::value(Option::<i64>::None))
+            .filter(membership::Column::RepositoryId.eq(repository))
+            .filter(membership::Column::VersionRemoved.eq(number))
+            .filter(membership::Column::ContentId.in_subquery(units.clone()))
+            .exec(&**self.tx)
+            .await?;
+        let unit = (content::Entity, content::Column::PulpId);
+        let present = Query::select()
+            .expr(Expr::val(1))
+            .from(membership::Entity)
+            .and_where(membership::Column::RepositoryId.eq(repository))
+            .and_where(Expr::col((membership::Entity, membership::Column::ContentId)).equals(unit))
+            .and_where(membership::Column::VersionRemoved.is_null())
+            .take();
+        let select = Query::select()
+            .expr(Expr::val(repository))
+            .column(unit)
+            .expr(Expr::val(number))
+            .from(content::Entity)
+            .and_where(Expr::col(unit).in_subquery(units))
+            .and_where(Expr::exists(present).not())
+            .take();
+        let insert = Query::insert()
+            .into_table(membership::Entity)
+            .columns([
+                membership::Column::RepositoryId,
+                membership::Column::ContentId,
+                membership::Column::VersionAdded,
+            ])
+            .select_from(select)
+            .map_err(Error::internal)?
+            .take();
+        self.tx.execute(&insert).await?;
+        Ok(())
+    }
+
+    /// Removes the units that a subquery selects.
+    pub async fn remove_selected(&mut self, units: SelectStatement) -> Result<()> {
+        self.remove_where(membership::Column::ContentId.in_subquery(units)).await
+    }
+
+    /// Removes every unit that a subquery does not select.
+    pub async fn remove_others(&mut self, units: SelectStatement) -> Result<()> {
+        self.remove_where(membership::Column::ContentId.not_in_subquery(units)).await
+    }
+
+    /// Removes everything.
+    pub async fn remove_all(&mut self) -> Result<()> {
+        self.remove_where(Expr::val(1).eq(1)).await
+    }
+
+    async fn remove_where(&mut self, which: sea_orm::sea_query::SimpleExpr) -> Result<()> {
+        let (repository, number) = (self.repository.pulp_id, self.number());
+        membership::Entity::delete_many()
+            .filter(membership::Column::RepositoryId.eq(repository))
+            .filter(membership::Column::VersionAdded.eq(number))
+            .filter(which.clone())
+            .exec(&**self.tx)
+            .await?;
+        membership::Entity::update_many()
+            .col_expr(membership::Column::VersionRemoved, Expr::value(number))
+            .filter(membership::Column::RepositoryId.eq(repository))
+            .filter(membership::Column::VersionRemoved.is_null())
+            .filter(which)
+            .exec(&**self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Completes the version: enforces types and repository keys, lets the plugin finish it, counts it, and applies
+    /// `retain_repo_versions`. `None` if it would not differ from the version before.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it holds a type that the repository does not take, or two units with one repository key;
+    /// whatever the plugin refuses it with. Roll the transaction back then.
+    pub async fn complete(mut self) -> Result<Option<repository_version::Model>> {
+        let Hooks::Repository(hooks) = &self.noun.hooks else {
+            return Err(Error::internal("a repository's noun has a repository's hooks"));
+        };
+        self.check_types(hooks.content).await?;
+        self.enforce_repo_keys(hooks.content).await?;
+        (hooks.finalize)(&mut self).await?;
+        let (added, removed) = (self.count("version_added").await?, self.count("version_removed").await?);
+        if added.is_empty() && removed.is_empty() {
+            return Ok(None);
+        }
+        let version = self.insert_row().await?;
+        self.insert_counts(&version, &added, &removed).await?;
+        super::delete::retain(self.tx, &self.repository).await?;
+        Ok(Some(version))
+    }
+
+    async fn check_types(&self, allowed: &[&str]) -> Result<()> {
+        let counted = self.count("version_added").await?;
+        let wrong: Vec<_> = counted.iter().filter(|c| !allowed.contains(&c.content_type.as_str())).collect();
+        match wrong.first() {
+            None => Ok(()),
+            Some(wrong) => {
+                let message = format!("Cannot add content of type '{}' to a repository of type '{}'.", wrong.content_type, self.repository.pulp_type);
+                Err(Error::invalid("add_content_units", message))
+            }
+        }
+    }
+
+    /// A newcomer replaces the units that have its repository key; two newcomers with one key are refused.
+    async fn enforce_repo_keys(&mut self, types: &[&str]) -> Result<()> {
+        for type_name in types {
+            let Some(noun) = registry::get().noun(Family::Content, type_name) else { continue };
+            let Hooks::Content(hooks) = &noun.hooks else { continue };
+            let columns = (hooks.repo_key)();
+            if columns.is_empty() {
+                continue;
+            }
+            let table = (noun.table)();
+            let (name, key) = (&table.name, &table.key);
+            let list = columns.iter().map(|c| format!("new.\"{c}\"")).collect::<Vec<_>>().join(", ");
+            let newcomers = format!(
+                "core_repositorycontent a JOIN \"{name}\" new ON new.\"{key}\" = a.content_id \
+                 WHERE a.repository_id = $1 AND a.version_added = $2 AND a.version_removed IS NULL"
+            );
+            let values = vec![self.repository.pulp_id.into(), self.number().into()];
+            let twice = format!("SELECT COUNT(*) AS n FROM {newcomers} GROUP BY {list} HAVING COUNT(*) > 1 LIMIT 1");
+            if !rows::<Count>(&**self.tx, &twice, values.clone()).await?.is_empty() {
+                return Err(Error::invalid_together(format!(
+                    "Cannot create repository version. More than one {type_name} content with the duplicate values for {}.",
+                    columns.join(", ")
+                )));
+            }
+            let same = columns.iter().map(|c| format!("old.\"{c}\" = new.\"{c}\"")).collect::<Vec<_>>().join(" AND ");
+            // From the newcomers to the units with their keys to the rows of those: cheap for one newcomer among a
+            // million units, and linear for many.
+            let replaced = format!(
+                "SELECT p.content_id FROM core_repositorycontent a \
+                 JOIN \"{name}\" new ON new.\"{key}\" = a.content_id \
+                 JOIN \"{name}\" old ON {same} AND old.\"{key}\" <> new.\"{key}\" \
+                 JOIN core_repositorycontent p ON p.repository_id = $1 AND p.content_id = old.\"{key}\" \
+                   AND p.version_removed IS NULL AND p.version_added < $2 \
+                 WHERE a.repository_id = $1 AND a.version_added = $2 AND a.version_removed IS NULL"
+            );
+            if !self.overwrite {
+                let any = format!("SELECT COUNT(*) AS n FROM ({replaced}) replaced");
+                if rows::<Count>(&**self.tx, &any, values.clone()).await?.iter().any(|row| row.n > 0) {
+                    return Err(Error::Conflict(
+                        "Content overwrite is not allowed: a unit in the repository has the same repository key.".to_owned(),
+                    ));
+                }
+            } else {
+                let update = format!(
+                    "UPDATE core_repositorycontent SET version_removed = $2 WHERE repository_id = $1 \
+                     AND version_removed IS NULL AND content_id IN ({replaced})"
+                );
+                exec(&**self.tx, &update, values).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Units by type whose membership began (or ended) with this version.
+    async fn count(&self, boundary: &str) -> Result<Vec<TypeCount>> {
+        count_by_type(self.tx, boundary, self.repository.pulp_id, self.number()).await
+    }
+
+    async fn insert_row(&mut self) -> Result<repository_version::Model> {
+        let now = now();
+        let version = repository_version::ActiveModel {
+            pulp_id: Set(Uuid::now_v7()),
+            pulp_created: Set(now),
+            pulp_last_updated: Set(now),
+            repository_id: Set(self.repository.pulp_id),
+            number: Set(self.number()),
+            base_version_id: Set(self.base),
+        }
+        .insert(&**self.tx)
+        .await?;
+        repository::Entity::update_many()
+            .col_expr(repository::Column::NextVersion, Expr::value(self.number() + 1))
+            .col_expr(repository::Column::PulpLastUpdated, Expr::value(now))
+            .filter(repository::Column::PulpId.eq(self.repository.pulp_id))
+            .exec(&**self.tx)
+            .await?;
+        Ok(version)
+    }
+
+    async fn insert_counts(
+        &self,
+        version: &repository_version::Model,
+        added: &[TypeCount],
+        removed: &[TypeCount],
+    ) -> Result<()> {
+        let mut present: std::collections::BTreeMap<String, i64> = counts::Entity::find()
+            .filter(counts::Column::RepositoryVersionId.eq(self.previous.pulp_id))
+            .filter(counts::Column::CountType.eq("P"))
+            .all(&**self.tx)
+            .await?
+            .into_iter()
+            .map(|row| (row.content_type, row.count))
+            .collect();
+        for gained in added {
+            *present.entry(gained.content_type.clone()).or_default() += gained.n;
+        }
+        for lost in removed {
+            *present.entry(lost.content_type.clone()).or_default() -= lost.n;
+        }
+        present.retain(|_, n| *n > 0);
+        let present: Vec<_> = present.into_iter().map(|(content_type, n)| TypeCount { content_type, n }).collect();
+        for (count_type, rows) in [("P", &present[..]), ("A", added), ("R", removed)] {
+            insert_counts(self.tx, version.pulp_id, count_type, rows).await?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for NewVersion<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewVersion").field("repository", &self.repository.name).field("number", &self.number()).finish()
+    }
+}
+
+/// Makes version 0, empty: every repository has one from its first moment.
+pub(crate) async fn version_zero(tx: &WriteTx, repository: Uuid) -> Result<()> {
+    let now = now();
+    repository_version::ActiveModel {
+        pulp_id: Set(Uuid::now_v7()),
+        pulp_created: Set(now),
+        pulp_last_updated: Set(now),
+        repository_id: Set(repository),
+        number: Set(0),
+        base_version_id: Set(None),
+    }
+    .insert(&**tx)
+    .await?;
+    Ok(())
+}
+
+#[derive(Debug, FromQueryResult)]
+pub(super) struct TypeCount {
+    pub(super) content_type: String,
+    pub(super) n: i64,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Count {
+    n: i64,
+}
+
+/// Units by type whose membership has its `boundary` (`version_added` or `version_removed`) at this number.
+pub(super) async fn count_by_type(tx: &WriteTx, boundary: &str, repository: Uuid, number: i64) -> Result<Vec<TypeCount>> {
+    let sql = format!(
+        "SELECT c.pulp_type AS content_type, COUNT(*) AS n FROM core_repositorycontent m \
+         JOIN core_content c ON c.pulp_id = m.content_id \
+         WHERE m.repository_id = $1 AND m.{boundary} = $2 GROUP BY c.pulp_type ORDER BY c.pulp_type"
+    );
+    rows(&**tx, &sql, vec![repository.into(), number.into()]).await
+}
+
+/// Stores counts of one kind (`P`, `A` or `R`).
+pub(super) async fn insert_counts(tx: &WriteTx, version: Uuid, count_type: &str, rows: &[TypeCount]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = rows.iter().map(|row| counts::ActiveModel {
+        repository_version_id: Set(version),
+        content_type: Set(row.content_type.clone()),
+        count_type: Set(count_type.to_owned()),
+        count: Set(row.n),
+    });
+    counts::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! From a stream to a set: the keys of units that a task saves while it runs, kept in a table until its version is made.
+
+use sea_orm::sea_query::{OnConflict, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::db::rows_per_statement;
+use crate::error::Result;
+use crate::models::staged_content;
+
+/// A set of units, in the database under a key of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft(Uuid);
+
+impl Draft {
+    /// An empty set. A task uses its own key, so that what a dead task left can be told from what a living one needs.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Adds units; one that is there already stays once.
+    pub async fn add(&self, tx: &impl ConnectionTrait, units: &[Uuid]) -> Result<()> {
+        for units in units.chunks(rows_per_statement(2)) {
+            let rows = units
+                .iter()
+                .map(|unit| staged_content::ActiveModel { draft_id: Set(self.0), content_id: Set(*unit) });
+            staged_content::Entity::insert_many(rows)
+                .on_conflict(
+                    OnConflict::columns([staged_content::Column::DraftId, staged_content::Column::ContentId])
+                        .do_nothing()
+                        .to_owned(),
+                )
+                .do_nothing()
+                .exec_without_returning(tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The keys, as a subquery.
+    pub fn units(&self) -> sea_orm::sea_query::SelectStatement {
+        Query::select()
+            .column(staged_content::Column::ContentId)
+            .from(staged_content::Entity)
+            .and_where(staged_content::Column::DraftId.eq(self.0))
+            .take()
+    }
+
+    /// Forgets the set.
+    pub async fn clear(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        staged_content::Entity::delete_many().filter(staged_content::Column::DraftId.eq(self.0)).exec(tx).await?;
+        Ok(())
+    }
+}
