@@ -10,6 +10,8 @@ mod test;
 mod tidy;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// The project's chores.
@@ -24,10 +26,18 @@ enum Chore {
     Tidy(tidy::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Chore::parse() {
+fn main() -> ExitCode {
+    let outcome = match Chore::parse() {
         Chore::Test(args) => test::run(&args),
         Chore::Features(args) => features::run(&args),
         Chore::Tidy(args) => tidy::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `Result` as a return type would print: who runs a chore wants its sentence.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

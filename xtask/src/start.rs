@@ -37,6 +37,10 @@ pub(crate) fn command(build: &[&str]) -> Result<Command> {
         .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
         .context("cargo built no program")?;
     let mut command = Command::new(executable);
+    // Settings of whoever runs this are none of the new server's.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PULP_")) {
+        command.env_remove(name);
+    }
     command.args(["serve", "--bind", "127.0.0.1:0"]);
     Ok(command)
 }
