@@ -71,7 +71,9 @@ impl Tree {
     fn of_this_workspace() -> Result<Self> {
         let root = workspace::root();
         let mut git = Command::new("git");
-        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
+        // On a CI machine the checkout often belongs to another user, which git distrusts; listing names runs nothing.
+        git.args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(root);
         let names = String::from_utf8(sh::read(&mut git)?).context("a file's name is not UTF-8")?;
         let mut files = Vec::new();
         for name in names.split('\0').filter(|name| !name.is_empty()) {

@@ -146,7 +146,7 @@ fn no_machine_paths(tree: &Tree) -> Vec<Finding> {
 /// The folder of a developer's or a build machine that a path in this line begins with.
 fn machine_folder(line: &str) -> Option<&'static str> {
     let part_of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let inside_a_path = |c: char| part_of_a_name(c) || matches!(c, '.' | '/' | '}' | ')' | '*' | '~' | ':');
+    let inside_a_path = |c: char| part_of_a_name(c) || matches!(c, '.' | '/' | '}' | ')' | '*' | '~');
     ["work", "root", "home"].into_iter().find(|folder| {
         line.match_indices(&format!("/{folder}")).any(|(at, found)| {
             let before = line[..at].chars().next_back();
