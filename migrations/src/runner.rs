@@ -53,8 +53,8 @@ pub enum Error {
     /// Two apps have the same label, or two migrations of an app the same name.
     #[error("declared twice: {0}")]
     Duplicate(String),
-    /// A migration failed; the source says why. Those before it stay.
-    #[error("migration {name} failed and was rolled back")]
+    /// A migration failed; the source says why. It was rolled back, unless it declined to be one transaction.
+    #[error("migration {name} failed")]
     Failed {
         /// Which, as `label.name`.
         name: String,

@@ -36,7 +36,7 @@ pub async fn dump(db: &impl ConnectionTrait) -> Result<String, DbErr> {
     Ok(text.trim_end().to_owned() + "\n")
 }
 
-const SQLITE: [&str; 4] = [
+const SQLITE: [&str; 5] = [
     "SELECT m.name AS tbl, 'column ' || c.name || ' ' || c.type || CASE WHEN c.\"notnull\" THEN ' not null' ELSE '' END
         || CASE WHEN c.dflt_value IS NULL THEN '' ELSE ' default ' || c.dflt_value END AS line
      FROM sqlite_master m JOIN pragma_table_info(m.name) c
@@ -48,6 +48,7 @@ const SQLITE: [&str; 4] = [
     "SELECT m.name AS tbl, 'foreign key ' || f.\"from\" || ' references ' || f.\"table\" || ' (' || f.\"to\" || ')'
         || ' on delete ' || lower(f.on_delete) AS line
      FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'",
+    "SELECT name AS tbl, 'without rowid' AS line FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr",
     "SELECT tbl_name AS tbl, type || ' ' || replace(sql, '\"', '') AS line
      FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL",
 ];

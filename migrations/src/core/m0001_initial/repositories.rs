@@ -45,6 +45,7 @@ async fn repositories(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn membership(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    // The first index answers "what does version n hold" by itself on SQLite, where it ends with the primary key.
     // A unit may come and go, but is at most once a member at present: the database itself keeps that promise.
     NewTable::new("core_repositorycontent")
         .belongs_to("repository_id", "core_repository", Cascade)
@@ -53,7 +54,7 @@ async fn membership(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .nullable("version_removed", BigInt)
         .primary_key(["repository_id", "content_id", "version_added"])
         .clustered()
-        .index(["repository_id", "version_added"])
+        .index(["repository_id", "version_added", "version_removed"])
         .index(["repository_id", "version_removed"])
         .unique_where(["repository_id", "content_id"], "version_removed IS NULL")
         .create(manager)
