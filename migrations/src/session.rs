@@ -4,17 +4,21 @@
 //! connection for each statement, so a run opens a pool of exactly one: closing it, or losing it, releases the lock.
 //! On SQLite, which serves one process, runs take turns in the process; each migration also begins `IMMEDIATE`.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use sea_orm_migration::sea_orm;
+#[cfg(feature = "postgres")]
+use sea_orm_migration::sea_orm::ConnectionTrait;
 use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 
 /// The advisory lock's key: `pulp-mig` in ASCII.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = i64::from_be_bytes(*b"pulp-mig");
 
-static TURN: Mutex<()> = Mutex::const_new(());
+#[cfg(feature = "sqlite")]
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A connection that holds the lock.
 pub(crate) struct Session {
@@ -30,14 +34,14 @@ impl Session {
     pub(crate) async fn begin(db: &DatabaseConnection) -> Result<Self, DbErr> {
         match db.get_database_backend() {
             #[cfg(feature = "postgres")]
-            DbBackend::Postgres => {
+            sea_orm::DbBackend::Postgres => {
                 let db = single_postgres(db).await?;
                 lock(&db).await?;
                 let backend_pid = Some(backend_pid(&db).await?);
                 Ok(Self { db, backend_pid, _turn: None })
             }
             #[cfg(feature = "sqlite")]
-            DbBackend::Sqlite => {
+            sea_orm::DbBackend::Sqlite => {
                 let turn = TURN.lock().await;
                 Ok(Self { db: single_sqlite(db).await?, backend_pid: None, _turn: Some(turn) })
             }
@@ -72,7 +76,7 @@ impl Session {
 
 #[cfg(feature = "postgres")]
 async fn single_postgres(db: &DatabaseConnection) -> Result<DatabaseConnection, DbErr> {
-    use sea_orm_migration::sea_orm::{SqlxPostgresConnector, sqlx::postgres::PgPoolOptions};
+    use sea_orm::{SqlxPostgresConnector, sqlx::postgres::PgPoolOptions};
     let options = db.get_postgres_connection_pool().connect_options();
     let single = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let pool = single.connect_with((*options).clone()).await.map_err(connection_error)?;
@@ -81,7 +85,7 @@ async fn single_postgres(db: &DatabaseConnection) -> Result<DatabaseConnection, 
 
 #[cfg(feature = "sqlite")]
 async fn single_sqlite(db: &DatabaseConnection) -> Result<DatabaseConnection, DbErr> {
-    use sea_orm_migration::sea_orm::{SqlxSqliteConnector, sqlx::sqlite::SqlitePoolOptions};
+    use sea_orm::{SqlxSqliteConnector, sqlx::sqlite::SqlitePoolOptions};
     let options = db.get_sqlite_connection_pool().connect_options();
     let single = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let pool = single.connect_with((*options).clone()).await.map_err(connection_error)?;
@@ -89,8 +93,8 @@ async fn single_sqlite(db: &DatabaseConnection) -> Result<DatabaseConnection, Db
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-fn connection_error(error: sea_orm_migration::sea_orm::sqlx::Error) -> DbErr {
-    DbErr::Conn(sea_orm_migration::sea_orm::RuntimeErr::SqlxError(error.into()))
+fn connection_error(error: sea_orm::sqlx::Error) -> DbErr {
+    DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))
 }
 
 #[cfg(feature = "postgres")]
@@ -114,6 +118,6 @@ async fn backend_pid(db: &DatabaseConnection) -> Result<i32, DbErr> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(sql: String) -> sea_orm_migration::sea_orm::Statement {
-    sea_orm_migration::sea_orm::Statement::from_string(DbBackend::Postgres, sql)
+fn postgres(sql: String) -> sea_orm::Statement {
+    sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql)
 }
