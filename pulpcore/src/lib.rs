@@ -2,6 +2,7 @@
 
 pub mod db;
 pub mod error;
+pub mod migrate;
 pub mod models;
 pub mod secrets;
 pub mod settings;

@@ -1,0 +1,16 @@
+//! Core's own migrations, one file each.
+
+use sea_orm_migration::MigrationTrait;
+
+use crate::App;
+
+mod m0001_initial;
+
+/// Core as an app.
+pub const fn app() -> App {
+    App { label: App::CORE, migrations }
+}
+
+fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(m0001_initial::Migration)]
+}
