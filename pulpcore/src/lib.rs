@@ -10,3 +10,4 @@ pub mod telemetry;
 pub mod sync;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod storage;

@@ -1,0 +1,294 @@
+//! Artifacts: bytes that are named by their SHA-256 digest, written once and never changed.
+//!
+//! A body comes in through [`Storage::receive`], which hashes it with every configured algorithm while it streams and
+//! verifies what its sender promised; only then [`Storage::keep`] names it. No artifact is named before its digest is
+//! verified, none is overwritten, and what fails on the way leaves nothing. Whole bodies or ranges go out through
+//! [`Storage::read`].
+//!
+//! The bytes lie in a local folder (the default) or in any [`ObjectStore`], under the paths that Pulp uses.
+
+mod barrier;
+mod digest;
+mod folder;
+mod read;
+mod receive;
+mod remote;
+mod spool;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+use object_store::ObjectStore;
+use tokio::task::JoinError;
+
+pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
+pub use self::read::Reading;
+pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
+use self::{folder::Folder, remote::Remote, spool::Spool};
+use crate::error::{Error, Result};
+
+/// Where artifacts lie and how they come there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageConfig {
+    /// The media folder. Made if missing.
+    pub root: PathBuf,
+    /// The folder for temporary files. Made if missing; best on the filesystem of `root`, where naming needs no copy.
+    pub spool: PathBuf,
+    /// Whether [`Storage::keep`] returns only when a power cut cannot take back what it did.
+    pub durable: bool,
+    /// What is computed for every artifact. SHA-256 always is.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// The artifacts of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    spool: Arc<Spool>,
+    algorithms: Vec<Algorithm>,
+}
+
+enum Backend {
+    Folder(Arc<Folder>),
+    Remote(Remote),
+}
+
+/// An artifact that has its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its path in the storage, see [`artifact_path`].
+    pub path: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its digests, by the configured algorithms.
+    pub digests: Digests,
+}
+
+/// How full the filesystem of the media folder is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// What the filesystem holds.
+    pub total: u64,
+    /// What is taken, by whomever.
+    pub used: u64,
+    /// What this process may still take: less than the difference if some is reserved for the superuser.
+    pub free: u64,
+}
+
+impl Storage {
+    /// Artifacts in a local folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if a folder cannot be made or opened.
+    pub async fn open(config: StorageConfig) -> Result<Self> {
+        let (root, durable) = (config.root.clone(), config.durable);
+        let folder =
+            tokio::task::spawn_blocking(move || Folder::open(&root, durable)).await.map_err(Error::internal)??;
+        Self::with_backend(Backend::Folder(Arc::new(folder)), config).await
+    }
+
+    /// Artifacts in an object store. Of the configuration, `root` and `durable` mean nothing then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the spool cannot be made or opened.
+    pub async fn open_store(store: Arc<dyn ObjectStore>, config: StorageConfig) -> Result<Self> {
+        Self::with_backend(Backend::Remote(Remote::new(store)), config).await
+    }
+
+    async fn with_backend(backend: Backend, config: StorageConfig) -> Result<Self> {
+        let StorageConfig { spool: path, mut algorithms, .. } = config;
+        algorithms.push(Algorithm::Sha256);
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        let opened = tokio::task::spawn_blocking(move || Spool::open(&path).map_err(|error| (path, error)));
+        let spool = opened.await.map_err(Error::internal)?.map_err(|(path, error)| {
+            Error::Config(format!("The folder for temporary files {} cannot be used: {error}.", path.display()))
+        })?;
+        Ok(Self(Arc::new(Inner { backend, spool: Arc::new(spool), algorithms })))
+    }
+
+    /// The algorithms by which artifacts are hashed, in Pulp's order.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.0.algorithms
+    }
+
+    /// Receives a body, hashes it as it comes, and verifies what was promised about it.
+    ///
+    /// Bodies up to [`IN_MEMORY`] bytes stay in memory, larger ones go to a temporary file; memory stays flat. The
+    /// bound of [`Expected::max_size`] and a promised size hold while it streams. Dropping the future, or what it
+    /// returns, removes what was received.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError::Digest`] and [`ReceiveError::Size`] for a broken promise; [`Error::TooLarge`], the stream's own
+    /// error, or a fault of the storage as [`ReceiveError::Failed`].
+    pub async fn receive<S>(&self, stream: S, expected: &Expected) -> Result<Received, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes>> + Send,
+    {
+        receive::receive(&self.0.spool, &self.0.algorithms, stream, expected).await
+    }
+
+    /// Names received bodies, and makes the whole batch durable once (if so configured) before it returns. The
+    /// results are in the order of the batch.
+    ///
+    /// What is there already, in the same size, is left as it is and counts as kept. When one fails, those before it
+    /// may have been named; nothing refers to them, and keeping them again succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the storage is full, [`Error::Internal`] for any other fault.
+    pub async fn keep(&self, batch: Vec<Received>) -> Result<Vec<Kept>> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.keep(&self.0.spool, batch).await,
+            Backend::Remote(remote) => remote.keep(batch).await,
+        }
+    }
+
+    /// [`Self::keep`] for a single body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::keep`].
+    pub async fn keep_one(&self, received: Received) -> Result<Kept> {
+        let kept = self.keep(vec![received]).await?;
+        kept.into_iter().next().ok_or_else(|| Error::internal("a kept body got lost"))
+    }
+
+    /// The bytes at a path, or a range of them (the end excluded). A range is cut off at the end of the whole, which
+    /// can leave nothing: see [`Reading::range`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if nothing is there, or if the path leads out of the storage.
+    pub async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Reading> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.read(path, range).await,
+            Backend::Remote(remote) => remote.read(path, range).await,
+        }
+    }
+
+    /// How many bytes lie at a path; `None` if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the storage cannot tell.
+    pub async fn size(&self, path: &str) -> Result<Option<u64>> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.size(path).await,
+            Backend::Remote(remote) => remote.size(path).await,
+        }
+    }
+
+    /// Whether something lies at a path.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::size`].
+    pub async fn exists(&self, path: &str) -> Result<bool> {
+        Ok(self.size(path).await?.is_some())
+    }
+
+    /// Deletes what lies at the paths. What is missing is a success.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] for the first that cannot be deleted; others may remain too.
+    pub async fn delete(&self, paths: &[String]) -> Result<()> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.delete(paths).await,
+            Backend::Remote(remote) => remote.delete(paths).await,
+        }
+    }
+
+    /// How full the media folder's filesystem is; `None` for an object store, which has no end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the filesystem cannot tell.
+    pub fn usage(&self) -> Result<Option<Usage>> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.usage().map(Some),
+            Backend::Remote(_) => Ok(None),
+        }
+    }
+
+    /// The path of an artifact in the storage: Pulp's `artifact/ab/cdef…`. What is no digest gives a path at which
+    /// nothing can lie.
+    pub fn artifact_path(sha256: &str) -> String {
+        artifact_path(sha256)
+    }
+
+    /// Where a path lies on the local disk, if it lies there at all; whether something is there is not looked up.
+    pub fn local_path(&self, path: &str) -> Option<PathBuf> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.local(path),
+            Backend::Remote(_) => None,
+        }
+    }
+
+    /// Removes the temporary files of processes that died; says how many. Files of living processes, this one's
+    /// included, are spared, so that it may run at any time; start-up is enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the spool cannot be read.
+    pub async fn sweep_spool(&self) -> Result<u64> {
+        let spool = Arc::clone(&self.0.spool);
+        blocking(move || spool.sweep()).await
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0.backend {
+            Backend::Folder(_) => "folder",
+            Backend::Remote(_) => "object store",
+        };
+        f.debug_struct("Storage").field("kind", &kind).finish_non_exhaustive()
+    }
+}
+
+fn artifact_path(sha256: &str) -> String {
+    let (head, tail) = sha256.split_at_checked(2).unwrap_or_default();
+    format!("artifact/{head}/{tail}")
+}
+
+/// Runs file work on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// The outcome of file work on another thread.
+fn joined<T>(outcome: Result<io::Result<T>, JoinError>) -> Result<T> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            tracing::error!(%error, "the storage is full");
+            Err(Error::Unavailable("The storage is full.".to_owned()))
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+/// Whether the system says that nothing is there, or that nothing can be.
+fn is_absent(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
+}
+
+fn not_found() -> Error {
+    Error::NotFound("The file is not in the storage.".to_owned())
+}
