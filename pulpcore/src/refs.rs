@@ -143,6 +143,10 @@ impl<E: Referable> Ref<E> {
         prn(self.model, self.id)
     }
 
+    pub(crate) fn model(&self) -> &'static str {
+        self.model
+    }
+
     fn parse(text: &str) -> Result<Self, &'static str> {
         match Target::parse(text) {
             Some(Target::Object { model, id }) if E::accepts(model) => Ok(Self { id, model, kind: PhantomData }),
@@ -227,6 +231,11 @@ impl VersionRef {
         Self(prn(VERSION_MODEL, id))
     }
 
+    /// A link to show: the version's href.
+    pub(crate) fn shown(href: &str) -> Self {
+        Self(href.to_owned())
+    }
+
     /// The version.
     ///
     /// # Errors
@@ -266,3 +275,46 @@ impl ToSchema for VersionRef {}
 fn uri_schema() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uri))).into()
 }
+
+/// A reference in a body that clients both read and write: reads an href or a PRN, writes the text that it was made with.
+pub struct Link<E> {
+    /// The key.
+    pub id: Uuid,
+    text: String,
+    kind: PhantomData<fn() -> E>,
+}
+
+impl<E> Link<E> {
+    /// A link to show: a key and its href.
+    pub fn to(id: Uuid, href: impl Into<String>) -> Self {
+        Self { id, text: href.into(), kind: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Link<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<E> Serialize for Link<E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de, E: Referable> Deserialize<'de> for Link<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Ref::<E> { id, .. } = Ref::parse(&text).map_err(serde::de::Error::custom)?;
+        Ok(Self { id, text, kind: PhantomData })
+    }
+}
+
+impl<E> PartialSchema for Link<E> {
+    fn schema() -> RefOr<Schema> {
+        uri_schema()
+    }
+}
+
+impl<E> ToSchema for Link<E> {}

@@ -1,6 +1,6 @@
 //! A registered noun, its entity type erased into function pointers. This happens once, here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use super::publication::Publication;
 use super::remote::Remote;
 use super::repository::{NewVersion, Repository};
 use super::task::{Prepared, Task};
-use crate::api::endpoint::Endpoint;
+use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
 use crate::api::validate::BodySchema;
 use crate::error::Result;
@@ -87,7 +87,8 @@ pub struct Noun {
     pub(crate) model: &'static str,
     pub(crate) endpoint: &'static str,
     pub(crate) table: fn() -> Table,
-    pub(crate) body: fn() -> BodySchema,
+    pub(crate) described: fn() -> Described,
+    pub(crate) fields: fn() -> BTreeSet<String>,
     pub(crate) filters: fn() -> Filters,
     pub(crate) actions: fn() -> Vec<Endpoint>,
     /// Checks a body beyond its schema.
@@ -221,7 +222,8 @@ impl Noun {
             model: E::MODEL,
             endpoint: E::ENDPOINT,
             table: || Table { name: E::default().table_name().to_owned(), key: key::<E>().as_str().to_owned() },
-            body: BodySchema::of::<E::Body>,
+            described: Described::of::<E::Body>,
+            fields: crate::api::shape::field_names::<E::Body>,
             filters: E::filters,
             actions: Vec::new,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),

@@ -1,0 +1,331 @@
+//! Distributions.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel,
+    QueryFilter, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::writable::{self, Writable, check_name, referenced, unique};
+use crate::api::bodies::{LabelMap, Timestamp};
+use crate::api::endpoint::Endpoint;
+use crate::api::family::{self, View, label_endpoints, list_endpoint, read_endpoint};
+use crate::api::filters::{Filters, IntoCondition, col, target_id};
+use crate::api::list::label_select;
+use crate::api::reader::Reader;
+use crate::api::shape;
+use crate::app::App;
+use crate::db::{WriteTx, now};
+use crate::error::{Error, Result};
+use crate::models::{Labels, distribution, publication, repository, repository_content as membership, repository_version};
+use crate::plugin::Noun;
+use crate::refs::{Link, VersionRef};
+use crate::registry;
+
+/// Core's fields of a distribution.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Body {
+    /// The base (relative) path component of the published url. Avoid paths that overlap with other distribution base
+    /// paths (e.g. "foo" and "foo/bar").
+    #[schema(min_length = 1)]
+    base_path: String,
+    /// The URL for accessing the publication as defined by this distribution.
+    #[serde(skip_deserializing)]
+    #[schema(read_only, required = false)]
+    base_url: String,
+    /// An optional content-guard.
+    #[serde(default)]
+    #[schema(format = "uri")]
+    content_guard: Option<String>,
+    /// The Pulp Resource Name (PRN) of the associated optional content guard.
+    #[serde(skip_deserializing)]
+    #[schema(read_only, required = false)]
+    content_guard_prn: Option<String>,
+    /// Timestamp since when the distributed content served by this distribution has not changed.
+    #[serde(skip_deserializing)]
+    #[schema(read_only, required = false, value_type = Option<String>)]
+    no_content_change_since: Option<Timestamp>,
+    /// Whether this distribution should be shown in the content app.
+    #[serde(default)]
+    #[schema(default = false)]
+    hidden: bool,
+    #[serde(default)]
+    pulp_labels: LabelMap,
+    /// A unique name. Ex, `rawhide` and `stable`.
+    #[schema(min_length = 1)]
+    name: String,
+    /// The latest RepositoryVersion for this Repository will be served.
+    #[serde(default)]
+    repository: Option<Link<repository::Entity>>,
+    /// RepositoryVersion to be served.
+    #[serde(default)]
+    repository_version: Option<VersionRef>,
+    /// Publication to be served.
+    #[serde(default)]
+    publication: Option<Link<publication::Entity>>,
+    /// Whether it serves checkpoints.
+    #[serde(default)]
+    checkpoint: bool,
+}
+
+impl View for distribution::Entity {
+    type Body = Body;
+    const MODEL: &'static str = "Distribution";
+
+    fn filters() -> Filters {
+        use distribution::Column as C;
+        let filters = Filters::new()
+            .text(C::Name)
+            .lookups(C::BasePath, &["", "in", "contains", "icontains"])
+            .boolean(C::Checkpoint)
+            .reference::<repository::Entity, _>("repository", C::RepositoryId)
+            .reference_in::<repository::Entity, _>("repository__in", C::RepositoryId)
+            .custom("with_content", |text, _| offering(text))
+            .ordered(&[
+                C::PulpId,
+                C::PulpCreated,
+                C::PulpLastUpdated,
+                C::PulpType,
+                C::Name,
+                C::PulpLabels,
+                C::BasePath,
+                C::Hidden,
+                C::Checkpoint,
+            ])
+            .ordered_as("pk", C::PulpId);
+        label_select(filters, C::PulpLabels)
+    }
+
+    async fn read(reader: &Reader, rows: &[distribution::Model]) -> Result<Vec<Body>> {
+        let repositories = reader.hrefs::<repository::Entity>(rows.iter().filter_map(|row| row.repository_id)).await?;
+        let publications = reader.hrefs::<publication::Entity>(rows.iter().filter_map(|row| row.publication_id)).await?;
+        let versions = reader.version_hrefs(rows.iter().filter_map(|row| row.repository_version_id)).await?;
+        let settings = &reader.app.settings;
+        let prefix = format!("{}{}", settings.content_origin(), settings.content_path_prefix);
+        let body = |row: &distribution::Model| Body {
+            base_path: row.base_path.clone(),
+            base_url: format!("{prefix}{}/", row.base_path),
+            content_guard: None,
+            content_guard_prn: None,
+            // What is served can only be told to stand still where it does not follow a repository.
+            no_content_change_since: (row.publication_id.is_some() || row.repository_version_id.is_some())
+                .then_some(Timestamp(row.pulp_last_updated)),
+            hidden: row.hidden,
+            pulp_labels: row.pulp_labels.0.clone(),
+            name: row.name.clone(),
+            repository: row.repository_id.and_then(|id| Some(Link::to(id, repositories.get(&id)?))),
+            repository_version: row.repository_version_id.and_then(|id| Some(VersionRef::shown(&versions.get(&id)?.0))),
+            publication: row.publication_id.and_then(|id| Some(Link::to(id, publications.get(&id)?))),
+            checkpoint: row.checkpoint,
+        };
+        Ok(rows.iter().map(body).collect())
+    }
+
+    async fn read_generic(reader: &Reader, rows: &[distribution::Model]) -> Result<Vec<Map<String, Value>>> {
+        let mut objects: Vec<_> =
+            Self::read(reader, rows).await?.iter().map(shape::object).collect::<Result<_>>()?;
+        for object in &mut objects {
+            object.remove("publication");
+            object.remove("checkpoint");
+        }
+        Ok(objects)
+    }
+}
+
+impl Writable for distribution::Entity {
+    async fn check(app: &App, noun: &Noun, id: Option<Uuid>, body: &Body) -> Result<()> {
+        check_path(&body.base_path)?;
+        check_name::<Self>(app, id, &body.name).await?;
+        unique::<Self>(app, id, "base_path", &body.base_path).await?;
+        check_overlap(app, id, &body.base_path).await?;
+        check_sources(body)?;
+        if body.content_guard.is_some() {
+            return Err(Error::invalid("content_guard", "Invalid hyperlink - Object does not exist."));
+        }
+        if let Some(repository) = &body.repository {
+            referenced::<repository::Entity>(app, "repository", repository.id).await?;
+        }
+        if let Some(version) = &body.repository_version {
+            version.find(app.db.read(), "repository_version").await?;
+        }
+        if let Some(publication) = &body.publication {
+            let pulp_type = referenced::<publication::Entity>(app, "publication", publication.id).await?;
+            if let crate::plugin::Hooks::Distribution(hooks) = &noun.hooks
+                && !hooks.publications.contains(&pulp_type.as_str())
+            {
+                return Err(Error::invalid("publication", "Invalid hyperlink - Incorrect URL match."));
+            }
+        }
+        Ok(())
+    }
+
+    async fn insert(tx: &WriteTx, app: &App, noun: &Noun, id: Uuid, body: Body) -> Result<()> {
+        let now = now();
+        let version = version_id(tx, body.repository_version.as_ref()).await?;
+        distribution::ActiveModel {
+            pulp_id: Set(id),
+            pulp_created: Set(now),
+            pulp_last_updated: Set(now),
+            pulp_domain_id: Set(app.domain),
+            pulp_type: Set(noun.type_name.to_owned()),
+            name: Set(body.name),
+            base_path: Set(body.base_path),
+            pulp_labels: Set(Labels(body.pulp_labels)),
+            hidden: Set(body.hidden),
+            checkpoint: Set(body.checkpoint),
+            content_guard_id: Set(None),
+            publication_id: Set(body.publication.map(|link| link.id)),
+            repository_id: Set(body.repository.map(|link| link.id)),
+            repository_version_id: Set(version),
+            remote_id: Set(None),
+        }
+        .insert(&**tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn update(tx: &WriteTx, _app: &App, row: distribution::Model, body: Body, _: &Map<String, Value>) -> Result<()> {
+        let version = version_id(tx, body.repository_version.as_ref()).await?;
+        let mut row = row.into_active_model();
+        row.name = Set(body.name);
+        row.base_path = Set(body.base_path);
+        row.pulp_labels = Set(Labels(body.pulp_labels));
+        row.hidden = Set(body.hidden);
+        row.checkpoint = Set(body.checkpoint);
+        row.publication_id = Set(body.publication.map(|link| link.id));
+        row.repository_id = Set(body.repository.map(|link| link.id));
+        row.repository_version_id = Set(version);
+        row.pulp_last_updated = Set(now());
+        row.update(&**tx).await?;
+        Ok(())
+    }
+}
+
+/// All operations of a kind of distribution.
+pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        list_endpoint::<distribution::Entity>(noun),
+        writable::create_task_endpoint::<distribution::Entity>(noun),
+        read_endpoint::<distribution::Entity>(noun),
+        writable::delete_endpoint::<distribution::Entity>(noun),
+    ];
+    endpoints.extend(writable::update_endpoints::<distribution::Entity>(noun));
+    endpoints.extend(label_endpoints::<distribution::Entity>(noun, 200));
+    endpoints
+}
+
+/// The list over all types.
+pub(crate) fn generic_list() -> Endpoint {
+    family::generic_list_endpoint::<distribution::Entity>(shape::core_response::<Body>("DistributionResponse"))
+}
+
+async fn version_id(tx: &WriteTx, version: Option<&VersionRef>) -> Result<Option<Uuid>> {
+    match version {
+        Some(version) => Ok(Some(version.find(&**tx, "repository_version").await?.pulp_id)),
+        None => Ok(None),
+    }
+}
+
+/// Refuses paths that a URL cannot hold as they are: Pulp's rule for relative paths.
+pub(crate) fn check_path(path: &str) -> Result<()> {
+    let canonical = !path.starts_with('/')
+        && !path.ends_with('/')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && !path.contains([' ', '?', '#']);
+    if canonical {
+        return Ok(());
+    }
+    Err(Error::invalid("base_path", format!("Relative path is not in canonical form. {path}")))
+}
+
+/// Refuses a path within another's, around another's, or below a live API's claim.
+async fn check_overlap(app: &App, id: Option<Uuid>, path: &str) -> Result<()> {
+    let url = format!("{}{path}/", app.settings.content_path_prefix);
+    let claims = registry::get().live().iter().flat_map(|api| api.claims);
+    if let Some(claim) = claims.into_iter().find(|claim| url.starts_with(**claim) || claim.starts_with(&url)) {
+        return Err(Error::invalid("base_path", format!("Overlaps with the URL space '{claim}' of a live API.")));
+    }
+    // Every ancestor of the path by name, and everything below it by prefix: both use the index on base_path.
+    let parts: Vec<&str> = path.split('/').collect();
+    let ancestors: Vec<String> = (1..parts.len()).map(|n| parts[..n].join("/")).collect();
+    let (below, after) = (format!("{path}/"), format!("{path}0"));
+    let mut overlapping = distribution::Entity::find()
+        .filter(distribution::Column::PulpDomainId.eq(app.domain))
+        .filter(
+            Condition::any()
+                .add(distribution::Column::BasePath.is_in(ancestors))
+                .add(distribution::Column::BasePath.gte(below).and(distribution::Column::BasePath.lt(after))),
+        )
+        .limit(1);
+    if let Some(id) = id {
+        overlapping = overlapping.filter(distribution::Column::PulpId.ne(id));
+    }
+    match overlapping.one(app.db.read()).await? {
+        Some(_) => Err(Error::invalid("base_path", "Overlaps with an existing distribution.")),
+        None => Ok(()),
+    }
+}
+
+fn check_sources(body: &Body) -> Result<()> {
+    let sources: Vec<&str> = [
+        ("repository", body.repository.is_some()),
+        ("repository_version", body.repository_version.is_some()),
+        ("publication", body.publication.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, given)| given.then_some(name))
+    .collect();
+    if sources.len() > 1 {
+        let names = sources.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" and ");
+        return Err(Error::invalid_together(format!("Only one of the attributes {names} may be used simultaneously.")));
+    }
+    if body.checkpoint && body.repository.is_none() {
+        let message = "The 'checkpoint' attribute may only be used with the 'repository' attribute.";
+        return Err(Error::invalid_together(message));
+    }
+    Ok(())
+}
+
+/// Distributions that serve a unit: by their publication's version, their version, or their repository's latest.
+fn offering(text: &str) -> Result<Condition> {
+    let unit = target_id("with_content", text)?;
+    let holds = || {
+        Query::select()
+            .expr(Expr::col((repository_version::Entity, repository_version::Column::PulpId)))
+            .from(repository_version::Entity)
+            .inner_join(
+                membership::Entity,
+                col(membership::Column::RepositoryId)
+                    .eq(col(repository_version::Column::RepositoryId))
+                    .and(col(membership::Column::VersionAdded).lte(col(repository_version::Column::Number)))
+                    .and(
+                        col(membership::Column::VersionRemoved)
+                            .is_null()
+                            .or(col(membership::Column::VersionRemoved).gt(col(repository_version::Column::Number))),
+                    ),
+            )
+            .and_where(col(membership::Column::ContentId).eq(unit))
+            .take()
+    };
+    let published = Query::select()
+        .column(publication::Column::PulpId)
+        .from(publication::Entity)
+        .and_where(publication::Column::RepositoryVersionId.in_subquery(holds()))
+        .take();
+    let latest = Query::select()
+        .column(membership::Column::RepositoryId)
+        .from(membership::Entity)
+        .and_where(membership::Column::ContentId.eq(unit))
+        .and_where(membership::Column::VersionRemoved.is_null())
+        .take();
+    Ok(col(distribution::Column::RepositoryVersionId)
+        .in_subquery(holds())
+        .or(col(distribution::Column::PublicationId).in_subquery(published))
+        .or(col(distribution::Column::RepositoryId).in_subquery(latest))
+        .into_condition())
+}
+

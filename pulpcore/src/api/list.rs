@@ -1,0 +1,168 @@
+//! Lists: filters, `q`, ordering and pages over one table.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use sea_orm::sea_query::{ExprTrait, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::cx::{Cx, json};
+use super::filters::{Filters, col};
+use super::query::{Expr, Links, Page};
+use super::reader::key_of;
+use crate::error::{Error, Result};
+
+/// Parameters of every list that are not filters.
+const RESERVED: &[&str] = &["limit", "offset", "ordering", "fields", "exclude_fields", "q", "minimal", "format"];
+
+/// A page of rows.
+#[derive(Debug)]
+pub(crate) struct Paged<R> {
+    pub(crate) rows: Vec<R>,
+    count: u64,
+    links: Links,
+}
+
+impl<R> Paged<R> {
+    /// The page, with its rows as objects cut to the fields that were asked for.
+    pub(crate) fn respond(self, cx: &Cx, mut objects: Vec<Map<String, Value>>) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            count: u64,
+            next: Option<String>,
+            previous: Option<String>,
+            results: Vec<Map<String, Value>>,
+        }
+        let selection = cx.selection();
+        for object in &mut objects {
+            selection.apply(object);
+        }
+        let Links { next, previous } = self.links;
+        json(StatusCode::OK, &Body { count: self.count, next, previous, results: objects })
+    }
+}
+
+/// One page of a table: what the query asks for, among the rows of `scope`.
+///
+/// # Errors
+/// [`Error::UnknownFilter`] and [`Error::Invalid`] for queries that do not fit.
+pub(crate) async fn page<E>(cx: &Cx, filters: &Filters, scope: Option<SimpleExpr>) -> Result<Paged<E::Model>>
+where
+    E: EntityTrait<Model: Send + Sync>,
+{
+    let backend = cx.app.db.backend();
+    let mut select = E::find().filter(condition(cx, filters, backend)?);
+    if let Some(scope) = scope {
+        select = select.filter(scope);
+    }
+    let page = Page::parse(&cx.query);
+    let count = select.clone().count(cx.app.db.read()).await?;
+    let links = page.links(&cx.url(), &cx.query, count);
+    if page.offset >= count {
+        return Ok(Paged { rows: Vec::new(), count, links });
+    }
+    for (expr, order) in order::<E>(cx, filters)? {
+        select = select.order_by(expr, order);
+    }
+    let rows = select.limit(page.limit).offset(page.offset).all(cx.app.db.read()).await?;
+    Ok(Paged { rows, count, links })
+}
+
+/// What the query's filters mean together.
+fn condition(cx: &Cx, filters: &Filters, backend: DbBackend) -> Result<Condition> {
+    let mut all = Condition::all();
+    let mut seen = Vec::new();
+    // A repeated name counts once, with its last value, as in Django.
+    for (name, text) in cx.query.pairs().iter().rev() {
+        if RESERVED.contains(&name.as_str()) || seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        if text.is_empty() && filters.names().any(|known| known == name) {
+            continue;
+        }
+        all = all.add(filters.condition(name, text, backend)?);
+    }
+    match cx.query.get("q").map(Expr::parse).transpose()?.flatten() {
+        Some(expr) => Ok(all.add(meaning(&expr, filters, backend)?)),
+        None => Ok(all),
+    }
+}
+
+fn meaning(expr: &Expr, filters: &Filters, backend: DbBackend) -> Result<Condition> {
+    match expr {
+        Expr::Leaf { name, value } => filters.condition(name, value, backend).map_err(|error| match error {
+            Error::UnknownFilter(name) => super::query::unknown_leaf(&name),
+            Error::Invalid(invalid) => Error::invalid("q", invalid.to_string()),
+            other => other,
+        }),
+        Expr::Not(inner) => Ok(meaning(inner, filters, backend)?.not()),
+        Expr::And(parts) => parts.iter().try_fold(Condition::all(), |all, part| Ok(all.add(meaning(part, filters, backend)?))),
+        Expr::Or(parts) => parts.iter().try_fold(Condition::any(), |any, part| Ok(any.add(meaning(part, filters, backend)?))),
+    }
+}
+
+/// The orderings that were asked for, newest first by default, the key last so that pages never overlap.
+fn order<E: EntityTrait>(cx: &Cx, filters: &Filters) -> Result<Vec<(SimpleExpr, Order)>> {
+    let mut order = Vec::new();
+    let asked = cx.query.get("ordering").unwrap_or_default();
+    for name in asked.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let (direction, plain) = match name.strip_prefix('-') {
+            Some(plain) => (Order::Desc, plain),
+            None => (Order::Asc, name),
+        };
+        let found = filters.orderings().iter().find(|(known, _)| known == plain).ok_or_else(|| {
+            Error::invalid("ordering", format!("Select a valid choice. {name} is not one of the available choices."))
+        })?;
+        order.push((found.1.clone(), direction));
+    }
+    // Keys are UUIDv7, so their order is the order of creation.
+    let direction = if order.is_empty() { Order::Desc } else { Order::Asc };
+    order.push((col(key_of::<E>()), direction));
+    Ok(order)
+}
+
+/// A condition on labels, for `pulp_label_select`.
+pub(crate) fn label_select<C: ColumnTrait>(filters: Filters, column: C) -> Filters {
+    filters.custom("pulp_label_select", move |text, backend| {
+        let mut all = Condition::all();
+        for term in super::labels::LabelTerm::parse(text)? {
+            all = all.add(label_condition(col(column), &term, backend));
+        }
+        Ok(all)
+    })
+}
+
+fn label_condition(labels: SimpleExpr, term: &super::labels::LabelTerm, backend: DbBackend) -> SimpleExpr {
+    use super::labels::LabelTerm;
+    use sea_orm::sea_query::{Alias, Func};
+    let sqlite = backend == DbBackend::Sqlite;
+    // Keys hold letters, digits, `_`, space, `.` and `-` only, so quoting them is enough for a JSON path.
+    let value = |key: &str| -> SimpleExpr {
+        match sqlite {
+            true => Func::cust(Alias::new("json_extract")).arg(labels.clone()).arg(format!("$.\"{key}\"")).into(),
+            false => Func::cust(Alias::new("jsonb_extract_path_text")).arg(labels.clone()).arg(key).into(),
+        }
+    };
+    let has = |key: &str| -> SimpleExpr {
+        match sqlite {
+            true => SimpleExpr::from(Func::cust(Alias::new("json_type")).arg(labels.clone()).arg(format!("$.\"{key}\"")))
+                .is_not_null(),
+            false => Func::cust(Alias::new("jsonb_exists")).arg(labels.clone()).arg(key).into(),
+        }
+    };
+    match term {
+        LabelTerm::Has(key) => has(key),
+        LabelTerm::Lacks(key) => has(key).not(),
+        LabelTerm::Equals(key, text) => value(key).eq(text.as_str()),
+        LabelTerm::Differs(key, text) => has(key).and(value(key).is_null().or(value(key).ne(text.as_str()))),
+        LabelTerm::Contains(key, text) => {
+            let function = if sqlite { "instr" } else { "strpos" };
+            let lower = SimpleExpr::from(Func::lower(value(key)));
+            SimpleExpr::from(Func::cust(Alias::new(function)).arg(lower).arg(text.to_lowercase())).gt(0)
+        }
+    }
+}
