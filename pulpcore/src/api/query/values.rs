@@ -66,7 +66,7 @@ pub fn choice<'a>(filter: &str, text: &'a str, choices: &[&str]) -> Result<&'a s
     }
 }
 
-/// A comma list, each item read by `item` (e.g. [`uuid`]). An empty text is an empty list.
+/// A comma list, each item read by `item` (e.g. [`uuid()`]). An empty text is an empty list.
 ///
 /// # Errors
 /// The item's error, or [`Error::Invalid`] beyond [`MAX_LIST`] items.

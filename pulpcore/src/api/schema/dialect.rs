@@ -309,7 +309,10 @@ mod tests {
         );
         becomes(json!({"type": "string", "contentEncoding": "base64"}), json!({"type": "string", "format": "byte"}));
         becomes(
-            json!({"type": "array", "items": false, "prefixItems": [{"type": "integer"}, {"type": ["string", "null"]}]}),
+            json!({
+                "type": "array", "items": false,
+                "prefixItems": [{"type": "integer"}, {"type": ["string", "null"]}],
+            }),
             json!({
                 "type": "array", "minItems": 2, "maxItems": 2,
                 "items": {"anyOf": [{"type": "integer"}, {"type": "string", "nullable": true}]},
@@ -322,7 +325,10 @@ mod tests {
         becomes(
             json!({
                 "$schema": "x", "type": "object", "propertyNames": {"type": "string"}, "x-claim": {"const": 1},
-                "properties": {"const": {"type": ["string", "null"]}, "examples": {"type": "array", "items": {"const": 1}}},
+                "properties": {
+                    "const": {"type": ["string", "null"]},
+                    "examples": {"type": "array", "items": {"const": 1}},
+                },
                 "additionalProperties": {"type": ["string", "null"]},
                 "default": {"const": 1},
             }),
@@ -349,7 +355,10 @@ mod tests {
             "paths": {"/schema/": {"get": {
                 "parameters": [{"name": "a", "in": "query", "schema": old}],
                 "requestBody": {"content": {"application/json": {"schema": old, "example": {"schema": old}}}},
-                "responses": {"200": {"content": {"application/json": {"schema": old}}, "headers": {"H": {"schema": old}}}},
+                "responses": {"200": {
+                    "content": {"application/json": {"schema": old}},
+                    "headers": {"H": {"schema": old}},
+                }},
             }}},
             "components": {"schemas": {"A": old, "schema": old}},
         });

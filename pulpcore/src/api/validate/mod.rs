@@ -39,9 +39,9 @@ pub enum Mode {
 pub enum Encoding {
     /// `application/json`.
     Json,
-    /// `multipart/form-data` or `application/x-www-form-urlencoded`: every value is a string (or, for a repeated name, an
-    /// array of strings). Objects and lists are JSON text; an empty value is null where null is allowed, and absent where
-    /// the field may be absent. A file's part is represented by any value that the caller chooses.
+    /// `multipart/form-data` or `application/x-www-form-urlencoded`: every value is a string (or, for a repeated name,
+    /// an array of strings). Objects and lists are JSON text; an empty value is null where null is allowed, and absent
+    /// where the field may be absent. A file's part is represented by any value that the caller chooses.
     Form,
 }
 
@@ -95,8 +95,8 @@ impl BodySchema {
     /// Pulp. Defaults are not filled in: that is serde's part.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with all messages by field. Faults within a list or an object stand under the field that holds
-    /// it, those of an object's members prefixed by their name (`"n: This field is required."`).
+    /// [`Error::Invalid`] with all messages by field. Faults within a list or an object stand under the field that
+    /// holds it, those of an object's members prefixed by their name (`"n: This field is required."`).
     pub fn check(&self, body: Map<String, Value>, mode: Mode, encoding: Encoding) -> Result<Map<String, Value>> {
         let checker = value::Checker { definitions: &self.definitions, encoding };
         let mut invalid = Invalid::default();
