@@ -1,0 +1,196 @@
+//! Schemas as JSON: collecting, merging and twinning them, and the OpenAPI dialect that clients read.
+//!
+//! utoipa derives JSON Schema in the dialect of OpenAPI 3.1. The same schema is published (through [`dialect`]) and
+//! drives the validation of bodies ([`crate::api::validate`]), so that description and behaviour cannot drift.
+
+pub mod dialect;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::error::{Error, Result};
+
+/// Where a `$ref` to a named schema begins.
+pub const REF: &str = "#/components/schemas/";
+
+/// How deep `allOf` and `$ref` are followed when an object is flattened; a cycle ends here.
+const MAX_DEPTH: usize = 16;
+
+/// A type's schema and those of everything that it refers to, by name, sorted.
+///
+/// A name stands there twice only if two *different* schemas claim it; whoever assembles the document must refuse that.
+pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
+    let mut nested = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut nested);
+    let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+    all.sort_by_cached_key(|(name, schema)| (name.clone(), schema.to_string()));
+    all.dedup();
+    all
+}
+
+/// A struct's own schema with its flattened parts (`#[serde(flatten)]` becomes `allOf`) put into one object.
+///
+/// # Errors
+/// [`Error::Config`] if the type is no struct with named fields.
+pub fn object<T: ToSchema>() -> Result<Value> {
+    let definitions = collect::<T>().into_iter().collect();
+    flatten(&T::name(), &json!(T::schema()), &definitions)
+}
+
+/// Puts several object schemas into one: core's fields and a plugin's. A later part may redeclare an earlier one's
+/// field (a plugin narrows `policy`, or requires `url`); the description is the last one that is given.
+///
+/// # Errors
+/// [`Error::Config`], naming `name`, if a part is not an object schema. Structs with flattened parts go through
+/// [`object`] first.
+pub fn merge(name: &str, parts: &[Value]) -> Result<Value> {
+    let mut fields = Flat::default();
+    for part in parts {
+        fields.add(name, part, &BTreeMap::new(), 0)?;
+    }
+    Ok(fields.into_schema())
+}
+
+/// The `Patched…` twin of a body: the same fields, none required.
+pub fn patched(schema: &Value) -> Value {
+    let mut twin = schema.clone();
+    if let Some(object) = twin.as_object_mut() {
+        object.remove("required");
+        if let Some(Value::Array(parts)) = object.get_mut("allOf") {
+            parts.iter_mut().for_each(|part| *part = patched(part));
+        }
+    }
+    twin
+}
+
+/// Resolves the `$ref` and `allOf` of an object schema into one flat object.
+pub(crate) fn flatten(name: &str, schema: &Value, definitions: &BTreeMap<String, Value>) -> Result<Value> {
+    let mut fields = Flat::default();
+    fields.add(name, schema, definitions, 0)?;
+    Ok(fields.into_schema())
+}
+
+/// The name that a schema refers to.
+pub(crate) fn reference(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(REF)
+}
+
+#[derive(Default)]
+struct Flat {
+    properties: Map<String, Value>,
+    required: BTreeSet<String>,
+    others: Map<String, Value>,
+}
+
+impl Flat {
+    fn add(&mut self, name: &str, schema: &Value, definitions: &BTreeMap<String, Value>, depth: usize) -> Result<()> {
+        let no_object = || Error::Config(format!("The schema {name} cannot be merged: a part of it is not an object."));
+        if depth > MAX_DEPTH {
+            return Err(no_object());
+        }
+        if let Some(target) = reference(schema) {
+            return self.add(name, definitions.get(target).ok_or_else(no_object)?, definitions, depth + 1);
+        }
+        let object = schema.as_object().ok_or_else(no_object)?;
+        let parts = object.get("allOf").and_then(Value::as_array);
+        if parts.is_none() && object.get("type") != Some(&json!("object")) {
+            return Err(no_object());
+        }
+        for part in parts.into_iter().flatten() {
+            self.add(name, part, definitions, depth + 1)?;
+        }
+        for (key, value) in object {
+            match (key.as_str(), value) {
+                ("allOf" | "type", _) => {}
+                ("properties", Value::Object(properties)) => self.properties.extend(properties.clone()),
+                ("required", Value::Array(names)) => {
+                    self.required.extend(names.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
+                _ => {
+                    self.others.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn into_schema(self) -> Value {
+        let mut schema = self.others;
+        schema.insert("type".into(), json!("object"));
+        if !self.required.is_empty() {
+            schema.insert("required".into(), json!(self.required));
+        }
+        schema.insert("properties".into(), Value::Object(self.properties));
+        Value::Object(schema)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(ToSchema)]
+    #[schema(as = file::Inner)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Inner {
+        n: i64,
+    }
+
+    #[derive(ToSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Common {
+        /// How it is called.
+        name: String,
+        policy: Option<String>,
+    }
+
+    #[derive(ToSchema)]
+    #[schema(as = file::Body)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Body {
+        #[serde(flatten)]
+        common: Common,
+        inners: Vec<Inner>,
+        again: Option<Inner>,
+    }
+
+    #[test]
+    fn everything_nested_is_collected_once_and_sorted() {
+        let names: Vec<_> = collect::<Body>().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Common", "file.Body", "file.Inner"]);
+    }
+
+    #[test]
+    fn a_flattened_struct_becomes_one_object() {
+        let body = object::<Body>().unwrap();
+        assert_eq!(body["required"], json!(["inners", "name"]));
+        let fields: Vec<_> = body["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["again", "inners", "name", "policy"]);
+        assert!(object::<String>().unwrap_err().to_string().contains("String cannot be merged"));
+    }
+
+    #[test]
+    fn a_plugins_fields_join_cores_and_may_narrow_them() {
+        let plugin = json!({
+            "type": "object", "required": ["policy"], "description": "A file remote.",
+            "properties": {"policy": {"type": "string", "enum": ["immediate"]}, "extra": {"type": "boolean"}},
+        });
+        let merged = merge("file.Remote", &[object::<Common>().unwrap(), plugin]).unwrap();
+        assert_eq!(merged["required"], json!(["name", "policy"]));
+        assert_eq!(merged["properties"]["policy"]["enum"], json!(["immediate"]));
+        assert_eq!(merged["properties"]["name"]["description"], "How it is called.");
+        assert_eq!(merged["description"], "A file remote.");
+        assert!(merge("file.Remote", &[json!({"type": "string"})]).unwrap_err().to_string().contains("file.Remote"));
+    }
+
+    #[test]
+    fn the_patched_twin_requires_nothing() {
+        let twin = patched(&object::<Body>().unwrap());
+        assert_eq!(twin.get("required"), None);
+        assert!(twin["properties"]["name"].is_object());
+        let twin = patched(&json!({"allOf": [{"type": "object", "required": ["a"], "properties": {"a": {}}}]}));
+        assert_eq!(twin, json!({"allOf": [{"type": "object", "properties": {"a": {}}}]}));
+    }
+}
