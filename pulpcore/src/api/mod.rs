@@ -3,9 +3,26 @@
 //! Bodies are checked against the schema that is published ([`validate`], [`schema`]), queries are parsed in one place
 //! ([`query`], [`labels`]), errors are drawn from one table ([`render`]).
 
+pub mod bodies;
+pub mod cx;
 pub mod docs_page;
+pub mod endpoint;
+pub(crate) mod families;
+pub(crate) mod family;
+pub mod filters;
+pub(crate) mod input;
 pub mod labels;
+pub(crate) mod list;
 pub mod query;
+pub(crate) mod reader;
 pub mod render;
 pub mod schema;
+pub(crate) mod shape;
 pub mod validate;
+
+use crate::error::Error;
+
+/// The error for a thing that is not there, in Django's words.
+pub(crate) fn not_found(model: &str) -> Error {
+    Error::NotFound(format!("No {model} matches the given query."))
+}
