@@ -102,7 +102,8 @@ fn claims_of(settings: &Settings, live: &[&LiveApi]) -> Result<()> {
     claims.extend(roots(settings).into_iter().map(|root| ("the REST API".to_owned(), root)));
     claims.push(("the health checks".into(), "/health/".into()));
     for api in live {
-        claims.extend(api.claims.iter().map(|claim| (format!("'{}' of '{}'", api.name, api.label), (*claim).to_owned())));
+        claims
+            .extend(api.claims.iter().map(|claim| (format!("'{}' of '{}'", api.name, api.label), (*claim).to_owned())));
     }
     let mut problems = Vec::new();
     for (nth, (owner, claim)) in claims.iter().enumerate() {

@@ -74,7 +74,12 @@ fn document(shelf: &Shelf, id: &CorrelationId, request: &Request, yaml: bool) ->
         let given = |name: &str| query.get(name).is_some();
         let variant = Variant {
             root: shelf.root.to_string(),
-            components: query.get("component").into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
+            components: query
+                .get("component")
+                .into_iter()
+                .flat_map(|names| names.split(','))
+                .map(str::to_owned)
+                .collect(),
             pk_path: given("pk_path"),
             bindings: given("bindings"),
             yaml,

@@ -245,7 +245,8 @@ fn bare(endpoint: &Endpoint) -> &str {
     if HAND_SET.contains(&endpoint.id.as_str()) {
         return &endpoint.id;
     }
-    let mut words: Vec<&str> = endpoint.path.split('/').filter(|part| !part.is_empty() && !part.contains('{')).collect();
+    let mut words: Vec<&str> =
+        endpoint.path.split('/').filter(|part| !part.is_empty() && !part.contains('{')).collect();
     while !words.is_empty() {
         let prefix = words.join("_").replace('-', "_");
         if let Some(rest) = endpoint.id.strip_prefix(&prefix).and_then(|rest| rest.strip_prefix('_')) {

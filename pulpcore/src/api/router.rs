@@ -36,9 +36,8 @@ pub fn router(app: &App, catalog: Arc<Catalog>) -> Router {
         for (path, endpoints) in paths {
             let path = format!("{root}{path}");
             let route = Arc::new(Route::new(app.clone(), root.clone(), endpoints));
-            router = router
-                .route(path.trim_end_matches('/'), any(with_slash))
-                .route(&path, any(answer).with_state(route));
+            router =
+                router.route(path.trim_end_matches('/'), any(with_slash)).route(&path, any(answer).with_state(route));
         }
         router = router.merge(docs::router(&root, Arc::clone(&documents)));
     }
@@ -92,7 +91,7 @@ impl Route {
             uri: parts.uri,
             headers: parts.headers,
             params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            input: Some(body),
+            input: std::sync::Mutex::new(body),
         };
         Ok((endpoint.handler)(cx).await?)
     }

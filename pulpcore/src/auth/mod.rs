@@ -12,5 +12,9 @@ mod users;
 
 pub(crate) use self::basic::Refused;
 pub use self::credentials::Credentials;
+#[cfg(feature = "testkit")]
+pub(crate) use self::password::hash_cheaply;
 pub use self::password::hash_password;
+#[cfg(feature = "testkit")]
+pub(crate) use self::users::insert_admin;
 pub use self::users::{ADMIN, ensure_admin, random_password, set_password};

@@ -7,8 +7,8 @@
 pub mod cx;
 mod progress;
 mod queue;
-mod recovery;
-mod worker;
+pub(crate) mod recovery;
+pub(crate) mod worker;
 
 pub use self::progress::Progress;
 pub use self::queue::{Dispatch, Queue};
