@@ -8,6 +8,8 @@ pub mod cx;
 mod progress;
 mod queue;
 pub(crate) mod recovery;
+#[cfg(test)]
+mod tests;
 pub(crate) mod worker;
 
 pub use self::progress::Progress;
