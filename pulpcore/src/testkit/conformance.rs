@@ -302,3 +302,20 @@ fn parameters(operation: &Value) -> BTreeMap<String, Value> {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     parameters.map(|parameter| (text(parameter, "name"), parameter["schema"].clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Subject, Unit};
+
+    fn note(n: usize, text: &str) -> Unit {
+        Unit { file: format!("{text} {n}").into(), fields: vec![("title", format!("note {n}"))] }
+    }
+
+    crate::conformance!(Subject {
+        label: "sample",
+        repositories: "repositories/sample/notebooks/",
+        content: "content/sample/notes/",
+        unit: |n| note(n, "text"),
+        rival: Some(|n| note(n, "another text")),
+    });
+}
