@@ -41,7 +41,8 @@ impl Catalog {
         duplicates("route", routes, &mut problems);
         duplicates("operation id", endpoints.iter().map(|endpoint| endpoint.id.clone()), &mut problems);
         for endpoint in &endpoints {
-            if endpoint.path.starts_with('/') || !endpoint.path.ends_with('/') {
+            // The root itself has no path.
+            if endpoint.path.starts_with('/') || !(endpoint.path.is_empty() || endpoint.path.ends_with('/')) {
                 problems.push(format!("the path '{}' must end with a slash and begin with none", endpoint.path));
             }
         }

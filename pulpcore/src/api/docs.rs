@@ -1,6 +1,5 @@
-//! What describes the API: the list of its collections, the OpenAPI document, and a page to browse it.
+//! What describes the API: the OpenAPI document, and a page to browse it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,12 +17,10 @@ use crate::error::Result;
 /// The longest host name that is repeated in an answer, in bytes (RFC 1035: 253, and a port).
 const LONGEST_HOST: usize = 260;
 
-/// The list of collections at `root` itself and what is below `docs/`. Nothing here needs credentials.
+/// What is below `docs/`. Nothing here needs credentials.
 pub(super) fn router(root: &str, documents: Arc<Documents>) -> Router {
     let shelf = Shelf { root: root.into(), documents };
     Router::new()
-        .route(root, any(collections))
-        .route(root.trim_end_matches('/'), any(with_slash))
         .route(&format!("{root}docs/"), any(page))
         .route(&format!("{root}docs"), any(with_slash))
         .route(&format!("{root}docs/api.json"), any(json))
@@ -47,22 +44,6 @@ async fn json(State(shelf): State<Shelf>, Extension(id): Extension<CorrelationId
 
 async fn yaml(State(shelf): State<Shelf>, Extension(id): Extension<CorrelationId>, request: Request) -> Response {
     document(&shelf, &id, &request, true)
-}
-
-/// Every collection with its address.
-async fn collections(State(shelf): State<Shelf>, request: Request) -> Response {
-    if let Some(refused) = read_only(request.method()) {
-        return refused;
-    }
-    let origin = origin(request.headers(), request.uri());
-    let lists = shelf.documents.catalog().endpoints().iter().filter(|endpoint| {
-        endpoint.method == Method::GET && endpoint.id.ends_with("_list") && !endpoint.path.contains('{')
-    });
-    let lists: BTreeMap<&str, String> = lists
-        .map(|endpoint| endpoint.path.trim_end_matches('/'))
-        .map(|path| (path, format!("{origin}{}{path}/", shelf.root.trim_start_matches('/'))))
-        .collect();
-    axum::Json(lists).into_response()
 }
 
 fn document(shelf: &Shelf, id: &CorrelationId, request: &Request, yaml: bool) -> Response {

@@ -54,10 +54,6 @@ impl Documents {
         Self { catalog, made: Cache::new(KEPT) }
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
     /// A document as text, for a server at this address (`http://host:port/`).
     pub(crate) fn text(&self, mut variant: Variant, origin: &str) -> Result<Bytes> {
         // Names that mean nothing must not fill the cache.

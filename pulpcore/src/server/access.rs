@@ -23,6 +23,11 @@ pub(super) async fn log(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(CORRELATION_ID).and_then(|value| value.to_str().ok());
     let id = telemetry::correlation_id(given);
     request.extensions_mut().insert(CorrelationId(id.as_str().into()));
+    let header = HeaderValue::from_str(&id).ok();
+    if let Some(header) = &header {
+        // Whoever looks at the header finds the id that was made up.
+        request.headers_mut().insert(CORRELATION_ID, header.clone());
+    }
     let span = telemetry::request_span(&id, request.method().as_str(), request.uri().path());
     async {
         let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
@@ -30,8 +35,8 @@ pub(super) async fn log(mut request: Request, next: Next) -> Response {
             Err(panic) => render::respond(&Error::internal(said(panic.as_ref())), &id),
         };
         let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert(CORRELATION_ID, value);
+        if let Some(header) = header {
+            headers.insert(CORRELATION_ID, header);
         }
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Correlation-ID"));
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

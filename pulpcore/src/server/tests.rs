@@ -1,4 +1,4 @@
-//! The server as its clients and its operators meet it, without any plugin.
+//! The server as its clients and its operators meet it, with the sample plugin.
 
 use std::collections::BTreeSet;
 
@@ -77,9 +77,11 @@ async fn methods_and_paths_that_do_not_exist_are_answered_as_clients_expect() {
 async fn hrefs_begin_with_the_root_that_the_request_used() {
     let pulp = TestPulp::with(Backend::Sqlite, |settings| settings.api_root = "/other/".to_owned()).await;
     for root in ["/other/api/v3/", "/api/v3/"] {
-        let lists = pulp.send(pulp.anonymous(Method::GET, root)).await.ok();
-        assert_eq!(lists["repositories"], format!("{}{root}repositories/", pulp.origin()));
-        pulp.get(&format!("{root}repositories/")).await.ok();
+        let notebooks = format!("{root}repositories/sample/notebooks/");
+        let made = pulp.post(&notebooks, json!({ "name": root })).await.created();
+        let href = made["pulp_href"].as_str().unwrap();
+        assert!(href.starts_with(&notebooks), "{href}");
+        pulp.get(href).await.ok();
         let document = pulp.get(&format!("{root}docs/api.json")).await.ok();
         assert!(document["paths"][format!("{root}repositories/")].is_object());
     }
