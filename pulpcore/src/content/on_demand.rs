@@ -133,8 +133,8 @@ impl OnDemand {
         }
         let size = promised.expected.size.or(announced);
         let (mut response, range) = match head(promised, size, name, ask)? {
-            Ok(begun) => begun,
-            Err(refused) => return Ok(Ok(refused)),
+            Head::Begun(response, range) => (response, range),
+            Head::Done(response) => return Ok(Ok(response)),
         };
 
         let (sender, mut pieces) = mpsc::channel(PIECES);
@@ -298,20 +298,22 @@ async fn keep(app: &App, unit: Uuid, received: Received) -> Result<()> {
 
 /// What needs no remote: the answer to HEAD, and to a client that has the file.
 fn answer_unasked(promised: &Promised, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
-    let begun = head(promised, promised.expected.size, name, ask)?;
-    Ok(match begun {
-        Ok((response, _)) => ask.head.then_some(response),
-        Err(refused) => Some(refused),
+    Ok(match head(promised, promised.expected.size, name, ask)? {
+        Head::Begun(response, _) => ask.head.then_some(response),
+        Head::Done(response) => Some(response),
     })
 }
 
-/// The answer without its body, and the bytes that belong into it; or the answer that needs none.
-fn head(
-    promised: &Promised,
-    size: Option<u64>,
-    name: &str,
-    ask: &Ask<'_>,
-) -> Result<Result<(Response, Option<Range<u64>>), Response>> {
+/// How an answer begins.
+enum Head {
+    /// Its body is still to come: these bytes of the file, or all of them if nobody knows how many there are.
+    Begun(Response, Option<Range<u64>>),
+    /// It needs no body.
+    Done(Response),
+}
+
+/// The answer to a request, as far as it needs no bytes.
+fn head(promised: &Promised, size: Option<u64>, name: &str, ask: &Ask<'_>) -> Result<Head> {
     let sha256 = promised.expected.digests.sha256();
     let tag = (!sha256.is_empty()).then(|| format!("\"{sha256}\""));
     let mut headers = HeaderMap::with_capacity(6);
@@ -323,11 +325,11 @@ fn head(
     }
     let wanted = Wanted::of(ask.headers, &Version { tag: tag.as_deref(), modified: None, size });
     let (status, range) = match (wanted, size) {
-        (Wanted::NotModified, _) => return Ok(Err(empty(StatusCode::NOT_MODIFIED, headers))),
-        (Wanted::Changed, _) => return Ok(Err(empty(StatusCode::PRECONDITION_FAILED, headers))),
+        (Wanted::NotModified, _) => return Ok(Head::Done(empty(StatusCode::NOT_MODIFIED, headers))),
+        (Wanted::Changed, _) => return Ok(Head::Done(empty(StatusCode::PRECONDITION_FAILED, headers))),
         (Wanted::Unsatisfiable, size) => {
             headers.insert(header::CONTENT_RANGE, unsatisfiable(size.unwrap_or_default())?);
-            return Ok(Err(empty(StatusCode::RANGE_NOT_SATISFIABLE, headers)));
+            return Ok(Head::Done(empty(StatusCode::RANGE_NOT_SATISFIABLE, headers)));
         }
         (Wanted::Part(range), Some(size)) => {
             headers.insert(header::CONTENT_RANGE, content_range(&range, size)?);
@@ -340,7 +342,7 @@ fn head(
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     }
-    Ok(Ok((empty(status, headers), range)))
+    Ok(Head::Begun(empty(status, headers), range))
 }
 
 /// An answer that breaks off at once: the client must not take anything for the file, nor its absence for a fact.

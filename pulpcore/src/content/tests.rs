@@ -1,5 +1,27 @@
 //! The promises of the content service, on a database and a storage of each test's own.
 
+/// One test on every database, in a world of its own: `on_both!(name, |world| { … })`.
+macro_rules! on_both {
+    ($name:ident, |$world:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn check($world: World) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                check(World::new().await).await;
+            }
+
+            #[cfg(all(feature = "testkit", feature = "postgres"))]
+            #[tokio::test]
+            async fn postgres() {
+                check(World::postgres().await).await;
+            }
+        }
+    };
+}
+
 mod world;
 
 #[cfg(feature = "testkit")]
@@ -15,6 +37,11 @@ const TEXT: &[u8] = b"alpha beta gamma delta epsilon zeta et";
 /// A version with `a.txt`, `sub/b.bin` and `sub/deep/c.bin`, distributed at `d`.
 async fn distributed() -> World {
     let world = World::new().await;
+    fill(&world).await;
+    world
+}
+
+async fn fill(world: &World) {
     let text = world.artifact(TEXT).await;
     let units = [
         world.unit("a.txt", Some(text)).await,
@@ -24,7 +51,6 @@ async fn distributed() -> World {
     let repository = world.repository().await;
     world.version(repository, 1, &units.map(|unit| unit.content)).await;
     world.distribute("d", |row| row.repository_id = Some(repository)).await;
-    world
 }
 
 #[tokio::test]
@@ -102,9 +128,8 @@ async fn a_large_file_is_streamed_whole_and_in_part() {
     assert!(part.body == body[1_000_000..=2_000_000], "the part came out changed");
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_a_short_text() {
-    let world = distributed().await;
+on_both!(what_is_not_there_is_a_short_text, |world| {
+    fill(&world).await;
     for path in [
         "/pulp/content/d/none",
         "/pulp/content/d/none/",
@@ -122,22 +147,20 @@ async fn what_is_not_there_is_a_short_text() {
     let post = world.ask("POST", "/pulp/content/d/a.txt", &[]).await;
     assert_eq!((post.status, &post.body[..]), (StatusCode::METHOD_NOT_ALLOWED, &b"405: Method Not Allowed"[..]));
     assert_eq!(post.header("allow"), Some("GET,HEAD"));
-}
+});
 
-#[tokio::test]
-async fn folders_have_a_slash_at_the_end() {
-    let world = distributed().await;
+on_both!(folders_have_a_slash_at_the_end, |world| {
+    fill(&world).await;
     for path in ["/pulp/content", "/pulp/content/d", "/pulp/content/d/sub", "/pulp/content/d/sub/deep?a=b"] {
         let answer = world.get(path).await;
         assert_eq!((answer.status, &answer.body[..]), (StatusCode::MOVED_PERMANENTLY, &b"301: Moved Permanently"[..]));
         let bare = path.split('?').next().unwrap();
         assert_eq!(answer.header("location"), Some(&*format!("{bare}/")));
     }
-}
+});
 
-#[tokio::test]
-async fn a_listing_names_the_immediate_children() {
-    let world = distributed().await;
+on_both!(a_listing_names_the_immediate_children, |world| {
+    fill(&world).await;
     let root = world.get("/pulp/content/d/").await;
     assert_eq!(root.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(root.names(), ["../", "a.txt", "sub/"]);
@@ -146,7 +169,7 @@ async fn a_listing_names_the_immediate_children() {
     let sub = world.get("/pulp/content/d/sub/").await;
     assert_eq!(sub.names(), ["../", "b.bin", "deep/"]);
     assert!(sub.text().contains("  3.2 kB\n"), "{}", sub.text());
-}
+});
 
 #[tokio::test]
 async fn an_index_is_served_instead_of_a_listing() {
@@ -162,9 +185,7 @@ async fn an_index_is_served_instead_of_a_listing() {
     }
 }
 
-#[tokio::test]
-async fn paths_above_distributions_list_them_unless_hidden() {
-    let world = World::new().await;
+on_both!(paths_above_distributions_list_them_unless_hidden, |world| {
     assert!(world.get("/pulp/content/").await.names().is_empty());
     for path in ["b/one", "b/two", "a", "a-b", "z/secret"] {
         world.distribute(path, |row| row.hidden = path == "z/secret").await;
@@ -175,11 +196,9 @@ async fn paths_above_distributions_list_them_unless_hidden() {
     assert_eq!(world.get("/pulp/content/z/").await.status, StatusCode::NOT_FOUND);
     // A distribution without anything to serve.
     assert_eq!(world.get("/pulp/content/a/").await.status, StatusCode::NOT_FOUND);
-}
+});
 
-#[tokio::test]
-async fn a_publication_serves_its_files_and_the_versions_where_it_passes_through() {
-    let world = World::new().await;
+on_both!(a_publication_serves_its_files_and_the_versions_where_it_passes_through, |world| {
     let [old, new] = [world.artifact(b"old").await, world.artifact(b"new").await];
     let unit = world.unit("p/a", Some(old)).await;
     let repository = world.repository().await;
@@ -197,11 +216,9 @@ async fn a_publication_serves_its_files_and_the_versions_where_it_passes_through
     assert_eq!(world.get("/pulp/content/t/p/a").await.body, b"old");
     assert_eq!(world.get("/pulp/content/t/p/").await.names(), ["../", "MANIFEST", "a"]);
     assert_eq!(world.get("/pulp/content/t/p").await.status, StatusCode::MOVED_PERMANENTLY);
-}
+});
 
-#[tokio::test]
-async fn a_repository_is_served_by_its_latest_publication_or_else_its_latest_version() {
-    let world = World::new().await;
+on_both!(a_repository_is_served_by_its_latest_publication_or_else_its_latest_version, |world| {
     let repository = world.repository().await;
     let mut units = Vec::new();
     for name in ["one", "two", "three"] {
@@ -226,7 +243,7 @@ async fn a_repository_is_served_by_its_latest_publication_or_else_its_latest_ver
 
     world.remove(repository, units[0].content, 4).await;
     assert_eq!(world.get("/pulp/content/d/one").await.body, b"one", "a version never changes");
-}
+});
 
 #[tokio::test]
 async fn what_is_guarded_stays_shut() {

@@ -23,11 +23,13 @@ struct Offered {
 }
 
 async fn offered(size: u64, policy: &str, mode: OnDemand) -> Offered {
-    let world = World::with(|settings| settings.on_demand = mode).await;
+    offered_in(World::with(|settings| settings.on_demand = mode).await, size, policy).await
+}
+
+async fn offered_in(world: World, size: u64, policy: &str) -> Offered {
     let files = FixtureServer::start().await;
-    files.generate("a.bin", 1, size);
-    let body = reqwest::get(files.url("a.bin")).await.unwrap().bytes().await.unwrap().to_vec();
-    files.reset_counts();
+    let body: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+    files.put("a.bin", body.clone());
     let unit = world.unit("a.bin", None).await;
     let repository = world.repository().await;
     world.version(repository, 1, &[unit.content]).await;
@@ -246,6 +248,38 @@ async fn many_requests_at_once_all_get_it_and_one_artifact_is_kept() {
     assert!(answers.iter().all(|answer| answer.body == offered.body));
     assert!(offered.is_kept().await);
     assert_eq!(offered.artifacts().await, 1);
+}
+
+on_both!(it_is_kept_and_a_wrong_one_marked, |world| {
+    let offered = offered_in(world, 100, "on_demand").await;
+    offered.files.fault("a.bin", Fault::WrongBytes);
+    assert!(!offered.world.ask("GET", A, &[]).await.whole);
+    assert_eq!(offered.failed().await, 1);
+    offered.files.put("mirror/a.bin", offered.body.clone());
+    offered.promise("mirror/a.bin", "on_demand").await;
+    assert!(offered.world.get("/pulp/content/d/").await.text().contains("  100 Bytes\n"));
+    for _ in 0..2 {
+        assert!(offered.world.get(A).await.body == offered.body);
+    }
+    assert!(offered.is_kept().await);
+    assert_eq!(offered.files.count("mirror/a.bin"), 1);
+});
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_stop_what_is_being_kept() {
+    let offered = offered(5_000_000, "on_demand", OnDemand::Save).await;
+    offered.files.fault("a.bin", Fault::StallAfter(2_000_000));
+    offered.world.ask_and_leave(A).await;
+    offered.files.heal("a.bin");
+    offered.files.release();
+    let kept = async {
+        while !offered.is_kept().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), kept).await.expect("it is kept at last");
+    assert!(offered.world.get(A).await.body == offered.body);
+    assert_eq!(offered.files.count("a.bin"), 1);
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) app: App,
     routes: Router,
     _folder: tempfile::TempDir,
+    #[cfg(all(feature = "testkit", feature = "postgres"))]
+    _database: Option<crate::testkit::TestDatabase>,
 }
 
 /// A content unit with one file.
@@ -56,7 +58,22 @@ impl World {
         let db = App::connect(&settings).await.unwrap();
         migrate::up(&db, vec![]).await.unwrap();
         let app = App::with(settings, db).await.unwrap();
-        Self { routes: super::super::router(app.clone()), app, _folder: folder }
+        Self {
+            routes: super::super::router(app.clone()),
+            app,
+            _folder: folder,
+            #[cfg(all(feature = "testkit", feature = "postgres"))]
+            _database: None,
+        }
+    }
+
+    #[cfg(all(feature = "testkit", feature = "postgres"))]
+    pub(super) async fn postgres() -> Self {
+        let database = crate::testkit::Database::create().await;
+        let url = database.url.clone();
+        let world =
+            Self::with(|settings| settings.database_url = crate::settings::DatabaseUrl::parse(&url).unwrap()).await;
+        Self { _database: Some(database), ..world }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -83,6 +100,15 @@ impl World {
             }
         }
         Answer { status: parts.status, headers: parts.headers, body, whole }
+    }
+
+    /// Reads the beginning of an answer, and hangs up.
+    #[cfg(feature = "testkit")]
+    pub(super) async fn ask_and_leave(&self, path: &str) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = self.routes.clone().oneshot(request).await.unwrap();
+        let first = answer.into_body().into_data_stream().try_next().await.unwrap();
+        assert!(first.is_some_and(|piece| !piece.is_empty()));
     }
 
     pub(super) async fn artifact(&self, bytes: &[u8]) -> Uuid {
