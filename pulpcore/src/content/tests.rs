@@ -89,6 +89,15 @@ async fn head_says_what_get_would_say() {
 }
 
 #[tokio::test]
+async fn the_length_is_on_the_wire() {
+    let world = distributed().await;
+    let head = world.over_tcp("HEAD", "/pulp/content/d/a.txt").await;
+    assert!(head.contains("\r\ncontent-length: 38\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let get = world.over_tcp("GET", "/pulp/content/d/a.txt").await;
+    assert!(get.contains("\r\ncontent-length: 38\r\n") && get.ends_with("zeta et"), "{get}");
+}
+
+#[tokio::test]
 async fn a_part_a_part_that_is_not_there_and_what_the_client_has() {
     let world = distributed().await;
     let path = "/pulp/content/d/a.txt";

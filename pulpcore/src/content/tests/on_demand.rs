@@ -168,6 +168,17 @@ async fn wrong_bytes_break_off_and_the_remote_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_client_cannot_take_a_wrong_answer_for_a_whole_one() {
+    let offered = offered(300_000, "on_demand", OnDemand::Save).await;
+    offered.files.fault("a.bin", Fault::WrongBytes);
+    let wrong = offered.world.over_tcp("GET", A).await;
+    let (head, body) = wrong.split_once("\r\n\r\n").unwrap_or((&wrong, ""));
+    assert!(!head.contains("content-length") || body.chars().count() < 300_000);
+    let cooling = offered.world.over_tcp("GET", A).await;
+    assert!(!cooling.contains("content-length") && !cooling.ends_with("0\r\n\r\n"), "{cooling}");
+}
+
+#[tokio::test]
 async fn a_remote_that_was_wrong_is_asked_again_after_five_minutes() {
     let offered = offered(100, "on_demand", OnDemand::Save).await;
     offered.files.fault("a.bin", Fault::WrongBytes.times(1));

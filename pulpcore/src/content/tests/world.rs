@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures::{TryStreamExt, stream};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -109,6 +110,22 @@ impl World {
         let answer = self.routes.clone().oneshot(request).await.unwrap();
         let first = answer.into_body().into_data_stream().try_next().await.unwrap();
         assert!(first.is_some_and(|piece| !piece.is_empty()));
+    }
+
+    /// Everything that a client gets over a connection of its own.
+    pub(super) async fn over_tcp(&self, method: &str, path: &str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = self.routes.clone();
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A connection that breaks off is what some tests want.
+        let _ = stream.read_to_end(&mut answer).await;
+        server.abort();
+        String::from_utf8_lossy(&answer).to_lowercase()
     }
 
     pub(super) async fn artifact(&self, bytes: &[u8]) -> Uuid {
