@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 16;
 pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
     let mut nested = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut nested);
-    let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+    let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, plain(json!(schema)))).collect();
     all.sort_by_cached_key(|(name, schema)| (name.clone(), schema.to_string()));
     all.dedup();
     all
@@ -36,7 +36,7 @@ pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
 /// [`Error::Config`] if the type is no struct with named fields.
 pub fn object<T: ToSchema>() -> Result<Value> {
     let definitions = collect::<T>().into_iter().collect();
-    flatten(&T::name(), &json!(T::schema()), &definitions)
+    flatten(&T::name(), &plain(json!(T::schema())), &definitions)
 }
 
 /// Puts several object schemas into one: core's fields and a plugin's. A later part may redeclare an earlier one's
@@ -63,6 +63,44 @@ pub fn patched(schema: &Value) -> Value {
         }
     }
     twin
+}
+
+/// Puts what is said *about* a field beside the field's schema. utoipa puts it into a second schema, an object without
+/// properties, if the first is inlined; taken at its word, `allOf` the two fits nothing that is no object.
+fn plain(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
+        Value::Object(object) => {
+            object.values_mut().for_each(|value| *value = plain(value.take()));
+            let parts = object.get("allOf").and_then(Value::as_array);
+            let (said, mut meant): (Vec<_>, Vec<_>) =
+                parts.into_iter().flatten().cloned().partition(|part| is_said_about(part));
+            if said.is_empty() || meant.len() != 1 {
+                return schema;
+            }
+            object.remove("allOf");
+            match meant.pop() {
+                Some(Value::Object(meant)) if !meant.contains_key("$ref") => object.extend(meant),
+                reference => drop(object.insert("allOf".into(), json!([reference]))),
+            }
+            for about in said.into_iter().filter_map(|part| part.as_object().cloned()) {
+                object.extend(about.into_iter().filter(|(key, _)| key != "type"));
+            }
+        }
+        _ => {}
+    }
+    schema
+}
+
+/// Whether this is an object of no properties that says something, such as a default.
+fn is_said_about(part: &Value) -> bool {
+    const SAID: &[&str] =
+        &["default", "deprecated", "description", "example", "examples", "readOnly", "title", "type", "writeOnly"];
+    part.as_object().is_some_and(|part| {
+        part.get("type") == Some(&json!("object"))
+            && part.len() > 1
+            && part.keys().all(|key| SAID.contains(&key.as_str()))
+    })
 }
 
 /// Resolves the `$ref` and `allOf` of an object schema into one flat object.
@@ -154,6 +192,35 @@ mod tests {
         common: Common,
         inners: Vec<Inner>,
         again: Option<Inner>,
+    }
+
+    #[derive(ToSchema)]
+    #[schema(as = file::Policy)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    enum Policy {
+        Now,
+        Later,
+    }
+
+    #[derive(ToSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Inlined {
+        /// When.
+        #[schema(inline, default = "Now")]
+        policy: Policy,
+        #[schema(inline, read_only)]
+        inner: Inner,
+    }
+
+    #[test]
+    fn what_is_said_about_an_inlined_field_stands_beside_it() {
+        let properties = object::<Inlined>().unwrap()["properties"].take();
+        let policy = json!({ "type": "string", "enum": ["Now", "Later"], "default": "Now", "description": "When." });
+        assert_eq!(properties["policy"], policy);
+        assert_eq!((&properties["inner"]["readOnly"], &properties["inner"]["required"]), (&json!(true), &json!(["n"])));
+        // An object that may hold anything is no remark.
+        let open = json!({ "allOf": [{ "type": "string" }, { "type": "object" }] });
+        assert_eq!(plain(open.clone()), open);
     }
 
     #[test]
