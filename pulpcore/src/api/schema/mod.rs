@@ -18,6 +18,9 @@ pub const REF: &str = "#/components/schemas/";
 /// How deep `allOf` and `$ref` are followed when an object is flattened; a cycle ends here.
 const MAX_DEPTH: usize = 16;
 
+/// How utoipa names maps that it does not recognise, because an alias stands for them.
+const MAPS: &[&str] = &["BTreeMap", "HashMap"];
+
 /// A type's schema and those of everything that it refers to, by name, sorted.
 ///
 /// A name stands there twice only if two *different* schemas claim it; whoever assembles the document must refuse that.
@@ -25,6 +28,12 @@ pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
     let mut nested = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut nested);
     let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, plain(json!(schema)))).collect();
+    // A map behind an alias is named like every other map.
+    let (maps, mut all): (BTreeMap<_, _>, Vec<_>) = {
+        let (maps, others): (Vec<_>, Vec<_>) = all.drain(..).partition(|(name, _)| MAPS.contains(&name.as_str()));
+        (maps.into_iter().collect(), others)
+    };
+    all.iter_mut().for_each(|(_, schema)| inline(schema, &maps, 0));
     all.sort_by_cached_key(|(name, schema)| (name.clone(), schema.to_string()));
     all.dedup();
     all
@@ -35,8 +44,9 @@ pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
 /// # Errors
 /// [`Error::Config`] if the type is no struct with named fields.
 pub fn object<T: ToSchema>() -> Result<Value> {
-    let definitions = collect::<T>().into_iter().collect();
-    flatten(&T::name(), &plain(json!(T::schema())), &definitions)
+    let name = T::name();
+    let definitions: BTreeMap<_, _> = collect::<T>().into_iter().collect();
+    flatten(&name, definitions.get(&*name).unwrap_or(&Value::Null), &definitions)
 }
 
 /// Puts several object schemas into one: core's fields and a plugin's. A later part may redeclare an earlier one's
@@ -72,6 +82,12 @@ fn plain(mut schema: Value) -> Value {
         Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
         Value::Object(object) => {
             object.values_mut().for_each(|value| *value = plain(value.take()));
+            // Of a list, utoipa says it of the items.
+            if let Some(items) = object.get_mut("items").and_then(Value::as_object_mut) {
+                let sides: Vec<_> =
+                    ["readOnly", "writeOnly"].into_iter().filter_map(|side| items.remove_entry(side)).collect();
+                object.extend(sides);
+            }
             let parts = object.get("allOf").and_then(Value::as_array);
             let (said, mut meant): (Vec<_>, Vec<_>) =
                 parts.into_iter().flatten().cloned().partition(|part| is_said_about(part));
@@ -90,6 +106,25 @@ fn plain(mut schema: Value) -> Value {
         _ => {}
     }
     schema
+}
+
+/// Puts the schemas of maps where they are referred to.
+fn inline(schema: &mut Value, maps: &BTreeMap<String, Value>, depth: usize) {
+    if let Some(map) = reference(schema).and_then(|name| maps.get(name)).filter(|_| depth < MAX_DEPTH) {
+        let map = map.as_object().cloned().unwrap_or_default();
+        if let Some(object) = schema.as_object_mut() {
+            object.remove("$ref");
+            // What stands beside the reference is about this field.
+            for (key, value) in map {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| inline(item, maps, depth + 1)),
+        Value::Object(object) => object.values_mut().for_each(|value| inline(value, maps, depth + 1)),
+        _ => {}
+    }
 }
 
 /// Whether this is an object of no properties that says something, such as a default.
@@ -210,6 +245,21 @@ mod tests {
         policy: Policy,
         #[schema(inline, read_only)]
         inner: Inner,
+        #[schema(read_only)]
+        names: Vec<String>,
+        /// Sizes by name.
+        sizes: Sizes,
+    }
+
+    type Sizes = BTreeMap<String, i64>;
+
+    #[test]
+    fn a_map_behind_an_alias_has_no_name_of_its_own() {
+        let names: Vec<_> = collect::<Inlined>().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Inlined"]);
+        let sizes = &object::<Inlined>().unwrap()["properties"]["sizes"];
+        assert_eq!((&sizes["type"], &sizes["description"]), (&json!("object"), &json!("Sizes by name.")));
+        assert_eq!(sizes["additionalProperties"]["type"], "integer");
     }
 
     #[test]
@@ -218,6 +268,7 @@ mod tests {
         let policy = json!({ "type": "string", "enum": ["Now", "Later"], "default": "Now", "description": "When." });
         assert_eq!(properties["policy"], policy);
         assert_eq!((&properties["inner"]["readOnly"], &properties["inner"]["required"]), (&json!(true), &json!(["n"])));
+        assert_eq!(properties["names"], json!({ "type": "array", "readOnly": true, "items": { "type": "string" } }));
         // An object that may hold anything is no remark.
         let open = json!({ "allOf": [{ "type": "string" }, { "type": "object" }] });
         assert_eq!(plain(open.clone()), open);
