@@ -281,6 +281,7 @@ impl Storage {
     ///
     /// With `replaces` there is something in that place already: then the part is verified before it goes there. A new
     /// part that is not what was promised leaves garbage in its place; it counts only once the caller has recorded it.
+    /// The SHA-256 digest is always among those that are returned.
     ///
     /// # Errors
     ///
@@ -292,7 +293,7 @@ impl Storage {
         replaces: bool,
         stream: S,
         expected: &Expected,
-    ) -> Result<Part, ReceiveError>
+    ) -> Result<(Part, Digests), ReceiveError>
     where
         S: Stream<Item = Result<Bytes>> + Send,
     {

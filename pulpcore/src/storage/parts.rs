@@ -20,10 +20,10 @@ use futures::{Stream, pin_mut};
 use uuid::Uuid;
 
 use super::folder::Folder;
-use super::receive::{self, Body, Expected, Lanes, ReceiveError, Received};
+use super::receive::{self, Expected, Lanes, ReceiveError, Received};
 use super::remote::Remote;
 use super::spool::Spool;
-use super::{Algorithm, Kept, blocking};
+use super::{Algorithm, Digests, Kept, blocking};
 use crate::error::{Error, Result};
 
 /// Where parts lie in a storage.
@@ -109,21 +109,22 @@ pub(super) async fn place<S>(
     replaces: bool,
     stream: S,
     expected: &Expected,
-) -> Result<Part, ReceiveError>
+) -> Result<(Part, Digests), ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
     let path = upload_path(upload);
     let target = folder.local(&path).ok_or_else(super::not_found)?;
     let opened = blocking(move || Place::open(target, offset)).await?;
-    let size = if replaces {
+    let (size, digests) = if replaces {
         let received = receive::receive(spool, &[Algorithm::Sha256], stream, expected).await?;
         let verified = received.read().await?.body;
-        receive::through(Lanes::placing(opened, &[]), verified, &Expected::default()).await?.0
+        let (size, _) = receive::through(Lanes::placing(opened, &[]), verified, &Expected::default()).await?;
+        (size, received.digests)
     } else {
-        receive::through(Lanes::placing(opened, &[Algorithm::Sha256]), stream, expected).await?.0
+        receive::through(Lanes::placing(opened, &[Algorithm::Sha256]), stream, expected).await?
     };
-    Ok(Part { path, offset, size })
+    Ok((Part { path, offset, size }, digests))
 }
 
 /// Receives a part as an object of its own.
@@ -134,14 +135,14 @@ pub(super) async fn put<S>(
     offset: u64,
     stream: S,
     expected: &Expected,
-) -> Result<Part, ReceiveError>
+) -> Result<(Part, Digests), ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
     let path = format!("{}/{}", upload_path(upload), Uuid::now_v7());
-    let Received { size, body, .. } = receive::receive(spool, &[Algorithm::Sha256], stream, expected).await?;
+    let Received { size, digests, body } = receive::receive(spool, &[Algorithm::Sha256], stream, expected).await?;
     remote.store(&path, size, body).await?;
-    Ok(Part { path, offset, size })
+    Ok((Part { path, offset, size }, digests))
 }
 
 /// Hashes an upload's file and gives it its name as an artifact.

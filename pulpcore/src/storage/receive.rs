@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 

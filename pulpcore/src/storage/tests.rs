@@ -247,7 +247,7 @@ async fn send(storage: &Storage, upload: Uuid, offset: u64, replaces: bool, body
     hasher.update(body);
     let expected = Expected { size: Some(body.len() as u64), digests: hasher.finish().1, max_size: None };
     let stream = stream::iter(body.chunks(100_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>());
-    storage.receive_part(upload, offset, replaces, stream, &expected).await
+    Ok(storage.receive_part(upload, offset, replaces, stream, &expected).await?.0)
 }
 
 fn whole(body: &[u8]) -> Expected {
@@ -275,7 +275,7 @@ async fn parts_in_any_order_become_an_artifact() {
         assert!(kept.digests.get(Algorithm::Sha512).is_some());
         assert!(fixture.read(&kept.path).await == body);
         storage.discard_upload(upload).await.unwrap();
-        assert_eq!(storage.uploads().await.unwrap(), []);
+        assert!(storage.uploads().await.unwrap().is_empty());
         assert!(fixture.read(&kept.path).await == body, "the artifact outlives its upload");
         assert_eq!(fixture.spooled(), 0);
     }
@@ -317,10 +317,11 @@ async fn a_late_part_cannot_reach_the_artifact() {
     futures::pin_mut!(late);
     // The part has its file open before the commit, and its bytes come after it.
     sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024]))).unwrap();
+    let promised = whole(b"hello");
     let kept = tokio::select! {
         biased;
         _ = &mut late => panic!("the part has not ended"),
-        kept = storage.assemble(upload, &parts, &whole(b"hello")) => kept,
+        kept = storage.assemble(upload, &parts, &promised) => kept,
     };
     sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024]))).unwrap();
     drop(sender);
