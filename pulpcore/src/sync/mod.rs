@@ -3,3 +3,4 @@
 //! [`download`] fetches bytes from a remote and knows nothing of content.
 
 pub mod download;
+pub(crate) mod repair;
