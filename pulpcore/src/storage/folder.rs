@@ -120,7 +120,13 @@ impl Folder {
     }
 
     /// Gives a file that lies in this folder, hashed and locked, its name as an artifact.
-    pub(super) async fn adopt(self: &Arc<Self>, file: File, source: PathBuf, size: u64, digests: Digests) -> Result<Kept> {
+    pub(super) async fn adopt(
+        self: &Arc<Self>,
+        file: File,
+        source: PathBuf,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Kept> {
         let path = artifact_path(digests.sha256());
         let target = self.local(&path).ok_or_else(not_found)?;
         let durable = self.durable;

@@ -10,13 +10,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use futures::{Stream, pin_mut};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use super::folder::Folder;
@@ -174,7 +175,8 @@ pub(super) async fn name(
     .await?
     .ok_or_else(incomplete)?;
 
-    let (reader, syncer, durable) = (file.try_clone().map_err(Error::from)?, file.try_clone().map_err(Error::from)?, folder.durable());
+    let (reader, syncer, durable) =
+        (file.try_clone().map_err(Error::from)?, file.try_clone().map_err(Error::from)?, folder.durable());
     // The disk writes while the processor hashes.
     let synced = tokio::task::spawn_blocking(move || if durable { syncer.sync_data() } else { Ok(()) });
     let hashed = receive::through(Lanes::hashing(algorithms, expected), blocks(reader), expected).await;
@@ -236,11 +238,16 @@ pub(super) async fn join(
             at = end;
         }
     }
-    let whole = stream::iter(pieces)
-        .then(|(path, range)| async move { Ok::<_, Error>(remote.read(&path, Some(range)).await?.body) })
-        .try_flatten();
-    pin_mut!(whole);
-    receive::receive(spool, algorithms, whole, expected).await
+    receive::receive(spool, algorithms, pieces_of(remote.clone(), pieces), expected).await
+}
+
+/// The bytes of pieces of objects, one after the other.
+fn pieces_of(remote: Remote, pieces: Vec<(String, Range<u64>)>) -> BoxStream<'static, Result<Bytes>> {
+    let bodies = stream::iter(pieces).then(move |(path, range)| {
+        let remote = remote.clone();
+        async move { Ok::<_, Error>(remote.read(&path, Some(range)).await?.body) }
+    });
+    bodies.try_flatten().boxed()
 }
 
 /// The uploads that have bytes in a folder.
@@ -255,7 +262,6 @@ pub(super) fn in_folder(root: &Path) -> io::Result<Vec<Uuid>> {
     }
     Ok(uploads)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -274,7 +280,9 @@ mod tests {
 
     #[test]
     fn a_hole_a_missing_end_and_an_overhang_are_refused() {
-        for (parts, size) in [(vec![part(0, 5), part(6, 5)], 11), (vec![part(0, 5)], 11), (vec![part(0, 12)], 11), (vec![], 1)] {
+        for (parts, size) in
+            [(vec![part(0, 5), part(6, 5)], 11), (vec![part(0, 5)], 11), (vec![part(0, 12)], 11), (vec![], 1)]
+        {
             check_cover(&parts, size).unwrap_err();
         }
     }

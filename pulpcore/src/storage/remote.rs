@@ -11,10 +11,10 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, WriteMultipart};
 use uuid::Uuid;
 
+use super::parts::{UPLOADS, upload_path};
 use super::read::{Reading, within};
 use super::receive::{Body, Received};
 use super::spool::Spooled;
-use super::parts::{UPLOADS, upload_path};
 use super::{Hold, Kept, artifact_path, blocking, not_found};
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ const PARTS: usize = 2;
 const BODIES: usize = 4;
 
 /// An object store; it makes durable what it acknowledges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Remote(Arc<dyn ObjectStore>);
 
 impl Remote {

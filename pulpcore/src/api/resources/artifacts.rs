@@ -127,17 +127,23 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .about("Inspect an artifact")
         .selectable()
         .answers(200, response()),
-        Endpoint::new(Method::DELETE, "artifacts/{pulp_id}/", "artifacts_delete", |cx| async move { delete(&cx).await })
-            .of_object("artifacts/{pulp_id}/", HREF)
-            .tagged("Artifacts")
-            .about("Delete an artifact")
-            .answers_nothing(204),
+        Endpoint::new(
+            Method::DELETE,
+            "artifacts/{pulp_id}/",
+            "artifacts_delete",
+            |cx| async move { delete(&cx).await },
+        )
+        .of_object("artifacts/{pulp_id}/", HREF)
+        .tagged("Artifacts")
+        .about("Delete an artifact")
+        .answers_nothing(204),
     ]
 }
 
 fn filters() -> Filters {
     use artifact::Column as C;
-    let filters = [C::Md5, C::Sha1, C::Sha224, C::Sha256, C::Sha384, C::Sha512].into_iter().fold(Filters::new(), Filters::equals);
+    let filters =
+        [C::Md5, C::Sha1, C::Sha224, C::Sha256, C::Sha384, C::Sha512].into_iter().fold(Filters::new(), Filters::equals);
     filters
         .custom("repository_version", |text, _| {
             let units = units_of("repository_version", text, Relation::Present)?;
@@ -289,7 +295,6 @@ pub(super) async fn remove_files(app: &App, files: Vec<String>) -> Result<u64> {
         })
         .await
 }
-
 
 #[cfg(test)]
 mod tests {

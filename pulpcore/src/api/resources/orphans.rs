@@ -276,7 +276,11 @@ mod tests {
         read(serde_json::json!({})).unwrap();
         read(serde_json::json!({"orphan_protection_time": null})).unwrap();
         for wrong in [-1, 4_294_967_296_i64] {
-            assert!(read(serde_json::json!({"orphan_protection_time": wrong})).unwrap_err().contains("orphan_protection_time"));
+            assert!(
+                read(serde_json::json!({"orphan_protection_time": wrong}))
+                    .unwrap_err()
+                    .contains("orphan_protection_time")
+            );
         }
     }
 

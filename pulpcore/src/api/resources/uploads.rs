@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -177,7 +177,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             async move {
                 let row = find(&cx).await?;
                 let Commit { sha256 } = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
-                cx.dispatch(CommitUpload { upload: Ref::to(row.pulp_id), sha256 }).await
+                cx.dispatch(CommitUpload { upload: Ref::<upload::Entity>::to(row.pulp_id), sha256 }).await
             }
         }))
         .about("Finish an Upload")
@@ -258,7 +258,8 @@ async fn put_chunk(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     let storage = cx.app.storage.clone();
     let mut input = input::read_file(&cx.app, &cx.headers, body, |fields, stream| {
         let promised = fields.get("sha256").and_then(Value::as_str).filter(|text| !text.is_empty());
-        let digests = promised.map_or_else(|| Ok(Digests::default()), |text| Digests::default().with(Algorithm::Sha256, text));
+        let digests =
+            promised.map_or_else(|| Ok(Digests::default()), |text| Digests::default().with(Algorithm::Sha256, text));
         async move {
             let digests = digests.map_err(|_| wrong_digest())?;
             let expected = Expected { size: u64::try_from(size).ok(), digests, max_size: None };
@@ -272,7 +273,8 @@ async fn put_chunk(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
         }
     })
     .await;
-    if matches!(input, Err(Error::Internal(_))) && upload::Entity::find_by_id(id).one(cx.app.db.read()).await?.is_none() {
+    if matches!(input, Err(Error::Internal(_))) && upload::Entity::find_by_id(id).one(cx.app.db.read()).await?.is_none()
+    {
         // Its file went away while the chunk was written.
         input = Err(gone());
     }
@@ -418,7 +420,9 @@ pub(crate) async fn sweep(app: &App) -> Result<usize> {
     let mut stray: HashSet<Uuid> = app.storage.uploads().await?.into_iter().collect();
     let found: Vec<Uuid> = stray.iter().copied().collect();
     for ids in found.chunks(rows_per_statement(1)) {
-        for row in upload::Entity::find().filter(upload::Column::PulpId.is_in(ids.iter().copied())).all(app.db.read()).await? {
+        for row in
+            upload::Entity::find().filter(upload::Column::PulpId.is_in(ids.iter().copied())).all(app.db.read()).await?
+        {
             stray.remove(&row.pulp_id);
         }
     }
@@ -448,10 +452,18 @@ mod tests {
     #[test]
     fn other_content_ranges_are_refused_in_pulps_words() {
         for text in ["", "nonsense", "bytes 0-5", "bytes a-5/11", "bytes -1-5/11", "bytes +1-5/11", "items 0-5/11"] {
-            assert_eq!(range(text).unwrap_err(), "non_field_errors: Invalid or missing content range header.", "{text}");
+            assert_eq!(
+                range(text).unwrap_err(),
+                "non_field_errors: Invalid or missing content range header.",
+                "{text}"
+            );
         }
         for text in ["bytes 5-4/11", "bytes 0-11/12", "bytes 99-100/11"] {
-            assert_eq!(range(text).unwrap_err(), "non_field_errors: Chunk size does not match content range.", "{text}");
+            assert_eq!(
+                range(text).unwrap_err(),
+                "non_field_errors: Chunk size does not match content range.",
+                "{text}"
+            );
         }
         assert!(content_range(&HeaderMap::new(), 11).is_err());
     }

@@ -36,7 +36,12 @@ pub(super) fn filters() -> Filters {
             _ => Ok(col(C::TaskGroupId).eq(group_id(text)?).into_condition()),
         })
         .custom("created_resources", created);
-    let filters = [("reserved_resources", Mode::Any), ("exclusive_resources", Mode::Exclusive), ("shared_resources", Mode::Shared)]
+    let filters =
+        [
+            ("reserved_resources", Mode::Any),
+            ("exclusive_resources", Mode::Exclusive),
+            ("shared_resources", Mode::Shared),
+        ]
         .into_iter()
         .fold(filters, |filters, (name, mode)| {
             filters
@@ -98,7 +103,7 @@ fn reserved(resource: &str, mode: Mode, backend: DbBackend) -> SimpleExpr {
     let (entry, value) = (Alias::new("entry"), Alias::new("value"));
     let found = Query::select()
         .expr(Expr::val(1))
-        .from_function(entry.clone(), entries)
+        .from_function(entries, entry.clone())
         .and_where(Expr::col((entry, value)).is_in(names))
         .take();
     Expr::exists(found)
@@ -162,11 +167,33 @@ mod tests {
         let filters = filters();
         let names: Vec<_> = filters.names().collect();
         for name in [
-            "state", "state__in", "state__ne", "name", "name__contains", "name__in", "name__ne", "logging_cid",
-            "logging_cid__contains", "worker", "parent_task", "child_tasks", "task_group", "created_resources",
-            "reserved_resources", "reserved_resources__in", "exclusive_resources", "exclusive_resources__in",
-            "shared_resources", "shared_resources__in", "started_at__range", "finished_at__isnull", "unblocked_at__gte",
-            "pulp_created__lt", "pulp_href__in", "prn__in", "pulp_id__in",
+            "state",
+            "state__in",
+            "state__ne",
+            "name",
+            "name__contains",
+            "name__in",
+            "name__ne",
+            "logging_cid",
+            "logging_cid__contains",
+            "worker",
+            "parent_task",
+            "child_tasks",
+            "task_group",
+            "created_resources",
+            "reserved_resources",
+            "reserved_resources__in",
+            "exclusive_resources",
+            "exclusive_resources__in",
+            "shared_resources",
+            "shared_resources__in",
+            "started_at__range",
+            "finished_at__isnull",
+            "unblocked_at__gte",
+            "pulp_created__lt",
+            "pulp_href__in",
+            "prn__in",
+            "pulp_id__in",
         ] {
             assert!(names.contains(&name), "{name}");
         }
@@ -179,7 +206,10 @@ mod tests {
         assert!(found.contains("json_each"), "{found}");
         assert!(found.contains(&format!("'prn:core.upload:{id}', 'shared:prn:core.upload:{id}'")), "{found}");
         let found = sql("shared_resources", "pdrn:1:orphans", DbBackend::Postgres);
-        assert!(found.contains("jsonb_array_elements_text") && found.contains("IN ('shared:pdrn:1:orphans')"), "{found}");
+        assert!(
+            found.contains("jsonb_array_elements_text") && found.contains("IN ('shared:pdrn:1:orphans')"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -199,7 +199,9 @@ mod tests {
         assert_eq!(purge.before().unwrap().year(), 2020);
         assert_eq!(purge.states, [Final::Failed, Final::Skipped]);
         assert_eq!(read(json!({})).unwrap().states, [Final::Completed]);
-        for (body, field) in [(json!({"states": ["running"]}), "states"), (json!({"finished_before": "soon"}), "finished_before")] {
+        for (body, field) in
+            [(json!({"states": ["running"]}), "states"), (json!({"finished_before": "soon"}), "finished_before")]
+        {
             assert!(read(body).unwrap_err().to_string().starts_with(field));
         }
     }

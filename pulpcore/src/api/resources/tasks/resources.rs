@@ -73,7 +73,9 @@ async fn own<E: EntityTrait>(reader: &Reader, collection: &str, ids: &[Uuid]) ->
             .into_model::<Found>()
             .all(reader.app.db.read())
             .await?;
-        hrefs.extend(found.into_iter().map(|row| (row.pulp_id, format!("{}{collection}/{}/", reader.root, row.pulp_id))));
+        hrefs.extend(
+            found.into_iter().map(|row| (row.pulp_id, format!("{}{collection}/{}/", reader.root, row.pulp_id))),
+        );
     }
     Ok(hrefs)
 }

@@ -28,12 +28,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let kinds = registry::get().tasks().filter(|kind| kind.endpoint);
     let mut endpoints: Vec<_> = kinds.flat_map(of_kind).collect();
     endpoints.push(
-        Endpoint::new(Method::POST, format!("{ONE}clones/"), "tasks_clones_create", |mut cx| async move { clone(&mut cx).await })
-            .of_object(ONE, HREF)
-            .tagged(TAG)
-            .about("Start a task again, with other parameters where the body names some")
-            .takes(overrides())
-            .answers(202, super::response()),
+        Endpoint::new(Method::POST, format!("{ONE}clones/"), "tasks_clones_create", |mut cx| async move {
+            clone(&mut cx).await
+        })
+        .of_object(ONE, HREF)
+        .tagged(TAG)
+        .about("Start a task again, with other parameters where the body names some")
+        .takes(overrides())
+        .answers(202, super::response()),
     );
     endpoints
 }
