@@ -6,6 +6,8 @@ pub(crate) mod orphans;
 pub(crate) mod root;
 pub(crate) mod status;
 pub(crate) mod tasks;
+#[cfg(test)]
+mod tests;
 pub(crate) mod uploads;
 pub(crate) mod users;
 pub(crate) mod workers;
