@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::models::domain;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
-use crate::storage::{Storage, StorageConfig};
+use crate::storage::{Algorithm, Storage, StorageConfig};
+use crate::sync::download::DownloadSettings;
 use crate::tasking::Queue;
 
 /// Database, storage, settings, queue. Cheap to clone.
@@ -62,7 +63,7 @@ impl App {
     /// [`Error::Config`] if this build cannot use such a database.
     pub async fn connect(settings: &Settings) -> Result<Db> {
         Db::connect(&DbConfig {
-            url: settings.database_url(),
+            url: settings.database_url.expose().to_owned(),
             pool_size: settings.database_pool_size,
             durable: settings.durable,
         })
@@ -74,18 +75,32 @@ impl App {
     /// # Errors
     /// [`Error::Config`] if something that the settings name cannot be used.
     pub async fn with(settings: Settings, db: Db) -> Result<Self> {
+        let algorithms: Vec<Algorithm> = settings
+            .allowed_content_checksums
+            .iter()
+            .map(|name| name.parse().map_err(|error| Error::Config(format!("allowed_content_checksums: {error}"))))
+            .collect::<Result<_>>()?;
         let storage = Storage::open(StorageConfig {
-            root: settings.media_root(),
-            spool: settings.working_directory(),
+            root: settings.media_root.clone(),
+            spool: settings.working_directory.clone(),
             durable: settings.durable,
-            algorithms: settings.allowed_content_checksums.clone(),
+            algorithms,
         })
         .await?;
-        let secrets = Secrets::open(&settings.db_encryption_key())?;
+        let secrets = Secrets::open(&settings.db_encryption_key)?;
         let default = domain::Entity::find().filter(domain::Column::Name.eq("default")).one(db.read()).await?;
-        let domain = default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
+        let domain =
+            default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
         let credentials = Credentials::new(settings.credential_cache_seconds);
         let queue = Queue::new(db.clone());
         Ok(Self(Arc::new(Parts { db, storage, settings, secrets, queue, credentials, domain: domain.pulp_id })))
+    }
+
+    /// What downloads may do, whoever asks for them.
+    pub fn download_settings(&self) -> DownloadSettings {
+        DownloadSettings {
+            allowed_import_paths: self.settings.allowed_import_paths.clone(),
+            ..DownloadSettings::default()
+        }
     }
 }

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult,
-    SqliteTransactionMode, Statement, Value,
-    TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -124,8 +123,13 @@ impl Deref for WriteTx {
 
 /// The present, in UTC with the microseconds that both databases keep.
 pub fn now() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_nanosecond(now.microsecond() * 1000).expect("a microsecond count below one million is in range")
+    comparable(OffsetDateTime::now_utc())
+}
+
+/// A time that compares rightly as text: sqlx writes SQLite's times without trailing zeros, so the number of microseconds
+/// is kept odd. What is stored is, so what it is compared with must be.
+pub fn comparable(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond((time.microsecond() | 1) * 1000).expect("an odd count below one million is in range")
 }
 
 /// How many rows of `columns` values one statement can bind on either database (SQLite: 32,766 values).
@@ -155,6 +159,10 @@ pub(crate) async fn exec(db: &impl ConnectionTrait, sql: &str, values: Vec<Value
 }
 
 /// All rows of one query, with `$1`, `$2`, … for its values on either database.
-pub(crate) async fn rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<R>> {
+pub(crate) async fn rows<R: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<R>> {
     Ok(R::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await?)
 }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -103,7 +103,9 @@ pub trait Referable: EntityTrait {
 
 impl<D: Detail> Referable for D {
     fn accepts(model: &str) -> bool {
-        registry::get().noun_of_model(model).is_some_and(|noun| noun.type_name == D::TYPE && noun.family == D::Master::FAMILY)
+        registry::get()
+            .noun_of_model(model)
+            .is_some_and(|noun| noun.type_name == D::TYPE && noun.family == D::Master::FAMILY)
     }
 }
 
@@ -273,7 +275,7 @@ impl PartialSchema for VersionRef {
 impl ToSchema for VersionRef {}
 
 fn uri_schema() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uri))).into()
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uri".to_owned()))).into()
 }
 
 /// A reference in a body that clients both read and write: reads an href or a PRN, writes the text that it was made with.

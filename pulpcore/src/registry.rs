@@ -77,9 +77,10 @@ impl Registry {
 
     /// The noun that answers below `<collection>/<label>/<endpoint>/`.
     pub(crate) fn noun_at(&self, collection: &str, label: &str, endpoint: &str) -> Option<&'static Noun> {
-        self.nouns.iter().copied().find(|noun| {
-            noun.endpoint == endpoint && noun.label() == label && noun.family.collection() == collection
-        })
+        self.nouns
+            .iter()
+            .copied()
+            .find(|noun| noun.endpoint == endpoint && noun.label() == label && noun.family.collection() == collection)
     }
 
     /// The task kinds, by type.
@@ -146,7 +147,9 @@ pub(crate) fn duplicates(what: &str, values: impl Iterator<Item = String>, probl
     for value in values {
         *seen.entry(value).or_default() += 1;
     }
-    problems.extend(seen.into_iter().filter(|(_, n)| *n > 1).map(|(value, n)| format!("{what} '{value}' is taken {n} times")));
+    problems.extend(
+        seen.into_iter().filter(|(_, n)| *n > 1).map(|(value, n)| format!("{what} '{value}' is taken {n} times")),
+    );
 }
 
 fn check_claims(live: &[&'static LiveApi], problems: &mut Vec<String>) {

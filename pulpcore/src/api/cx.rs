@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::input::{self, Input};
 use super::query::{FieldSelection, Query};
+use super::reader::Reader;
 use super::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -35,7 +36,8 @@ pub struct Cx {
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) query: Query,
-    pub(crate) input: Option<Body>,
+    /// Behind a lock that nobody ever waits for: it makes the whole shareable between threads, which a body is not.
+    pub(crate) input: std::sync::Mutex<Body>,
 }
 
 impl Cx {
@@ -44,11 +46,18 @@ impl Cx {
     /// # Errors
     /// [`Error::NotFound`] if it is not a UUID: then nothing has it.
     pub fn id(&self) -> Result<Uuid> {
-        self.param("pulp_id").and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(|| Error::NotFound("Not found.".to_owned()))
+        self.param("pulp_id")
+            .and_then(|id| Uuid::parse_str(id).ok())
+            .ok_or_else(|| Error::NotFound("Not found.".to_owned()))
     }
 
     pub(crate) fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Renders rows for the answer.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader { app: self.app.clone(), root: self.root.clone() }
     }
 
     /// An href under the root that the request used.
@@ -94,7 +103,7 @@ impl Cx {
 
     /// Reads the body, with its files.
     pub(crate) async fn input(&mut self) -> Result<Input> {
-        let body = self.input.take().unwrap_or_default();
+        let body = std::mem::take(self.input.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
         input::read(&self.app, &self.headers, body).await
     }
 

@@ -80,8 +80,6 @@ impl Described {
     }
 }
 
-
-
 /// What most bodies may be sent as.
 const ANY: &[&str] = &["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
 /// What bodies with files may be sent as.
@@ -122,15 +120,20 @@ impl Endpoint {
     {
         let noun = crate::registry::get().noun(D::Master::FAMILY, D::TYPE).expect("an action's noun is registered");
         let schema = Arc::new(BodySchema::of::<B>());
-        Self::new(Method::POST, format!("{}{{pulp_id}}/{name}/", noun.path()), operation_id(noun, name), move |mut cx| {
-            let (run, schema) = (run.clone(), Arc::clone(&schema));
-            async move {
-                let id = cx.id()?;
-                super::family::must_exist(&cx, noun, id).await?;
-                let body = cx.body(&schema, Mode::Create).await?;
-                run(cx, id, BodySchema::parse(body)?).await
-            }
-        })
+        Self::new(
+            Method::POST,
+            format!("{}{{pulp_id}}/{name}/", noun.path()),
+            operation_id(noun, name),
+            move |mut cx| {
+                let (run, schema) = (run.clone(), Arc::clone(&schema));
+                async move {
+                    let id = cx.id()?;
+                    super::family::must_exist(&cx, noun, id).await?;
+                    let body = cx.body(&schema, Mode::Create).await?;
+                    run(cx, id, BodySchema::parse(body)?).await
+                }
+            },
+        )
         .on(noun)
         .about(summary)
         .takes(Described::of::<B>())

@@ -6,7 +6,7 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, Query as Select, SelectStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, Iterable, QueryFilter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -221,10 +221,15 @@ pub(crate) fn generic_list_endpoint<M: View>(response: Described) -> Endpoint {
 
 /// `GET` on one thing.
 pub(crate) fn read_endpoint<M: View>(noun: &'static Noun) -> Endpoint {
-    Endpoint::new(Method::GET, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, "read"), move |cx| async move {
-        let object = one::<M>(&cx, noun, cx.id()?).await?;
-        Ok(cx.object(StatusCode::OK, object))
-    })
+    Endpoint::new(
+        Method::GET,
+        format!("{}{{pulp_id}}/", noun.path()),
+        operation_id(noun, "read"),
+        move |cx| async move {
+            let object = one::<M>(&cx, noun, cx.id()?).await?;
+            Ok(cx.object(StatusCode::OK, object))
+        },
+    )
     .on(noun)
     .about(format!("Inspect {}", singular(noun)))
     .selectable()
@@ -237,37 +242,47 @@ pub(crate) fn label_endpoints<M: View>(noun: &'static Noun, status: u16) -> [End
     let unset = std::sync::Arc::new(BodySchema::of::<UnsetLabel>());
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED);
     [
-        Endpoint::new(Method::POST, format!("{}{{pulp_id}}/set_label/", noun.path()), operation_id(noun, "set_label"), move |mut cx| {
-            let schema = std::sync::Arc::clone(&set);
-            async move {
-                let id = cx.id()?;
-                let label: SetLabel = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
-                labels::check_label(&label.key, label.value.as_deref())?;
-                let (key, value) = (label.key.clone(), label.value.clone());
-                change_labels::<M>(&cx, noun, id, |labels| Ok(drop(labels.insert(key, value)))).await?;
-                Ok(json(code, &SetLabelResponse { key: label.key, value: label.value }))
-            }
-        })
+        Endpoint::new(
+            Method::POST,
+            format!("{}{{pulp_id}}/set_label/", noun.path()),
+            operation_id(noun, "set_label"),
+            move |mut cx| {
+                let schema = std::sync::Arc::clone(&set);
+                async move {
+                    let id = cx.id()?;
+                    let label: SetLabel = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
+                    labels::check_label(&label.key, label.value.as_deref())?;
+                    let (key, value) = (label.key.clone(), label.value.clone());
+                    change_labels::<M>(&cx, noun, id, |labels| Ok(drop(labels.insert(key, value)))).await?;
+                    Ok(json(code, &SetLabelResponse { key: label.key, value: label.value }))
+                }
+            },
+        )
         .on(noun)
         .about("Set a label")
         .takes(Described::of::<SetLabel>())
         .answers(status, Described::of::<SetLabelResponse>()),
-        Endpoint::new(Method::POST, format!("{}{{pulp_id}}/unset_label/", noun.path()), operation_id(noun, "unset_label"), move |mut cx| {
-            let schema = std::sync::Arc::clone(&unset);
-            async move {
-                let id = cx.id()?;
-                let label: UnsetLabel = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
-                let mut value = None;
-                change_labels::<M>(&cx, noun, id, |labels| {
-                    value = labels.remove(&label.key).ok_or_else(|| {
-                        Error::invalid("key", format!("Label '{}' is not set on the object.", label.key))
-                    })?;
-                    Ok(())
-                })
-                .await?;
-                Ok(json(code, &UnsetLabelResponse { key: label.key, value }))
-            }
-        })
+        Endpoint::new(
+            Method::POST,
+            format!("{}{{pulp_id}}/unset_label/", noun.path()),
+            operation_id(noun, "unset_label"),
+            move |mut cx| {
+                let schema = std::sync::Arc::clone(&unset);
+                async move {
+                    let id = cx.id()?;
+                    let label: UnsetLabel = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
+                    let mut value = None;
+                    change_labels::<M>(&cx, noun, id, |labels| {
+                        value = labels.remove(&label.key).ok_or_else(|| {
+                            Error::invalid("key", format!("Label '{}' is not set on the object.", label.key))
+                        })?;
+                        Ok(())
+                    })
+                    .await?;
+                    Ok(json(code, &UnsetLabelResponse { key: label.key, value }))
+                }
+            },
+        )
         .on(noun)
         .about("Unset a label")
         .takes(Described::of::<UnsetLabel>())

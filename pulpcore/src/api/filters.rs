@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::extension::postgres::PgBinOper;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoColumnRef, LikeExpr, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityName, EntityTrait, IdenStatic, Value};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Value};
 use uuid::Uuid;
 
 use super::query::values;
@@ -71,7 +71,10 @@ impl Filters {
     /// ```
     #[must_use]
     pub fn text<C: ColumnTrait>(self, column: C) -> Self {
-        self.lookups(column, &["", "iexact", "in", "contains", "icontains", "startswith", "istartswith", "regex", "iregex"])
+        self.lookups(
+            column,
+            &["", "iexact", "in", "contains", "icontains", "startswith", "istartswith", "regex", "iregex"],
+        )
     }
 
     /// A text column with the named lookups only.
@@ -107,7 +110,9 @@ impl Filters {
             let field = name.clone();
             let kind = compared(lookup, Kind::DateTime);
             self = self.add(name, kind, move |text, _| {
-                compare(expr.clone(), lookup, text, |text| Ok(Value::from(values::datetime(&field, text)?)))
+                compare(expr.clone(), lookup, text, |text| {
+                    Ok(Value::from(crate::db::comparable(values::datetime(&field, text)?)))
+                })
             });
         }
         self
@@ -139,8 +144,7 @@ impl Filters {
     pub fn reference_in<E: Referable, C: ColumnTrait>(self, name: &'static str, column: C) -> Self {
         let expr = col(column);
         self.add(name, Kind::List(Box::new(Kind::Text)), move |text, _| {
-            let ids: Vec<Uuid> =
-                values::list(text).into_iter().map(|text| reference::<E>(name, &text)).collect::<Result<_>>()?;
+            let ids: Vec<Uuid> = values::list(name, text, reference::<E>)?;
             Ok(expr.clone().is_in(ids).into_condition())
         })
     }
@@ -151,14 +155,13 @@ impl Filters {
         for name in ["pulp_href__in", "prn__in"] {
             let expr = col(key);
             self = self.add(name, Kind::List(Box::new(Kind::Text)), move |text, _| {
-                let ids = values::list(text).iter().map(|text| target_id(name, text)).collect::<Result<Vec<_>>>()?;
+                let ids = values::list(name, text, target_id)?;
                 Ok(expr.clone().is_in(ids).into_condition())
             });
         }
         let expr = col(key);
         self.add("pulp_id__in", Kind::List(Box::new(Kind::Uuid)), move |text, _| {
-            let ids: Vec<Uuid> =
-                values::list(text).iter().map(|text| values::uuid("pulp_id__in", text)).collect::<Result<_>>()?;
+            let ids: Vec<Uuid> = values::list("pulp_id__in", text, values::uuid)?;
             Ok(expr.clone().is_in(ids).into_condition())
         })
     }
@@ -167,15 +170,13 @@ impl Filters {
     #[must_use]
     pub(crate) fn task_state<C: ColumnTrait>(mut self, column: C) -> Self {
         let choices: Vec<String> = state::FINAL.iter().chain(&state::UNFINISHED).map(|s| (*s).to_owned()).collect();
-        for (lookup, kind) in [
-            ("", Kind::Choice(choices.clone())),
-            ("ne", Kind::Text),
-            ("in", Kind::List(Box::new(Kind::Text))),
-        ] {
+        for (lookup, kind) in
+            [("", Kind::Choice(choices.clone())), ("ne", Kind::Text), ("in", Kind::List(Box::new(Kind::Text)))]
+        {
             let (name, expr, known) = (join(column.as_str(), lookup), col(column), choices.clone());
             let field = name.clone();
             self = self.add(name, kind, move |text, _| {
-                let states = if lookup == "in" { values::list(text) } else { vec![text.to_owned()] };
+                let states = if lookup == "in" { values::strings(&field, text)? } else { vec![text.to_owned()] };
                 if let Some(wrong) = states.iter().find(|state| !known.contains(state)) {
                     let message = format!("Select a valid choice. {wrong} is not one of the available choices.");
                     return Err(Error::invalid(&field, message));
@@ -243,7 +244,12 @@ impl Filters {
 
     /// These filters, and those of a detail table as seen from its master.
     #[must_use]
-    pub(crate) fn with_detail<M: ColumnTrait>(mut self, detail: Self, table: &crate::plugin::Table, master_key: M) -> Self {
+    pub(crate) fn with_detail<M: ColumnTrait>(
+        mut self,
+        detail: Self,
+        table: &crate::plugin::Table,
+        master_key: M,
+    ) -> Self {
         let Self { filters, orderings } = detail;
         for Filter { name, kind, build } in filters {
             let (table, key) = (table.clone(), col(master_key));
@@ -315,12 +321,17 @@ fn compared(lookup: &str, kind: Kind) -> Kind {
     }
 }
 
-fn compare(expr: SimpleExpr, lookup: &'static str, text: &str, parse: impl Fn(&str) -> Result<Value>) -> Result<Condition> {
+fn compare(
+    expr: SimpleExpr,
+    lookup: &'static str,
+    text: &str,
+    parse: impl Fn(&str) -> Result<Value>,
+) -> Result<Condition> {
     let condition = match lookup {
         "isnull" if values::boolean("isnull", text)? => expr.is_null(),
         "isnull" => expr.is_not_null(),
         "range" => {
-            let bounds = values::list(text);
+            let bounds = values::strings("range", text)?;
             let [low, high] = &bounds[..] else {
                 return Err(Error::invalid("range", "Range query expects two values."));
             };
@@ -340,7 +351,7 @@ fn text_condition(expr: SimpleExpr, lookup: &'static str, text: &str, backend: D
     let lower = |expr: SimpleExpr| SimpleExpr::from(Func::lower(expr));
     let condition = match lookup {
         "iexact" => lower(expr).eq(text.to_lowercase()),
-        "in" => expr.is_in(values::list(text)),
+        "in" => expr.is_in(values::strings("in", text)?),
         "ne" => expr.ne(text),
         "contains" => position(expr, text, backend).gt(0),
         "icontains" => position(lower(expr), &text.to_lowercase(), backend).gt(0),

@@ -95,13 +95,17 @@ fn condition(cx: &Cx, filters: &Filters, backend: DbBackend) -> Result<Condition
 fn meaning(expr: &Expr, filters: &Filters, backend: DbBackend) -> Result<Condition> {
     match expr {
         Expr::Leaf { name, value } => filters.condition(name, value, backend).map_err(|error| match error {
-            Error::UnknownFilter(name) => super::query::unknown_leaf(&name),
+            Error::UnknownFilter(name) => super::query::expr::unknown_leaf(&name),
             Error::Invalid(invalid) => Error::invalid("q", invalid.to_string()),
             other => other,
         }),
         Expr::Not(inner) => Ok(meaning(inner, filters, backend)?.not()),
-        Expr::And(parts) => parts.iter().try_fold(Condition::all(), |all, part| Ok(all.add(meaning(part, filters, backend)?))),
-        Expr::Or(parts) => parts.iter().try_fold(Condition::any(), |any, part| Ok(any.add(meaning(part, filters, backend)?))),
+        Expr::And(parts) => {
+            parts.iter().try_fold(Condition::all(), |all, part| Ok(all.add(meaning(part, filters, backend)?)))
+        }
+        Expr::Or(parts) => {
+            parts.iter().try_fold(Condition::any(), |any, part| Ok(any.add(meaning(part, filters, backend)?)))
+        }
     }
 }
 
@@ -149,16 +153,18 @@ fn label_condition(labels: SimpleExpr, term: &super::labels::LabelTerm, backend:
     };
     let has = |key: &str| -> SimpleExpr {
         match sqlite {
-            true => SimpleExpr::from(Func::cust(Alias::new("json_type")).arg(labels.clone()).arg(format!("$.\"{key}\"")))
-                .is_not_null(),
+            true => {
+                SimpleExpr::from(Func::cust(Alias::new("json_type")).arg(labels.clone()).arg(format!("$.\"{key}\"")))
+                    .is_not_null()
+            }
             false => Func::cust(Alias::new("jsonb_exists")).arg(labels.clone()).arg(key).into(),
         }
     };
     match term {
         LabelTerm::Has(key) => has(key),
         LabelTerm::Lacks(key) => has(key).not(),
-        LabelTerm::Equals(key, text) => value(key).eq(text.as_str()),
-        LabelTerm::Differs(key, text) => has(key).and(value(key).is_null().or(value(key).ne(text.as_str()))),
+        LabelTerm::Is(key, text) => value(key).eq(text.as_str()),
+        LabelTerm::IsNot(key, text) => has(key).and(value(key).is_null().or(value(key).ne(text.as_str()))),
         LabelTerm::Contains(key, text) => {
             let function = if sqlite { "instr" } else { "strpos" };
             let lower = SimpleExpr::from(Func::lower(value(key)));

@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub mod query;
 pub(crate) mod reader;
 pub mod render;
+pub(crate) mod resources;
 pub mod schema;
 pub(crate) mod shape;
 pub mod validate;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{ExprTrait, IntoIden, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -68,7 +68,10 @@ impl Reader {
     }
 
     /// The hrefs of repository versions, and of their repositories.
-    pub(crate) async fn version_hrefs(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<HashMap<Uuid, (String, String)>> {
+    pub(crate) async fn version_hrefs(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<HashMap<Uuid, (String, String)>> {
         #[derive(FromQueryResult)]
         struct Found {
             pulp_id: Uuid,

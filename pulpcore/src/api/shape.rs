@@ -142,3 +142,14 @@ fn side(mut schema: Value, side: Side) -> Value {
     }
     schema
 }
+
+/// Gives a description another name, without some of its fields.
+pub(crate) fn rename(described: &mut Described, name: &str, without: &[&str]) {
+    let Some(at) = described.schemas.iter().rposition(|(known, _)| *known == described.name) else { return };
+    let mut schema = described.schemas[at].1.clone();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|field, _| !without.contains(&field.as_str()));
+    }
+    described.schemas[at] = (name.to_owned(), schema);
+    described.name = name.to_owned();
+}

@@ -46,7 +46,10 @@ pub trait Detail: EntityTrait<Model: DetailModel<Self>, ActiveModel: Send> {
 }
 
 /// What a detail's row must be able to do; true of every derived model with `Default`.
-pub trait DetailModel<E: EntityTrait>: ModelTrait<Entity = E> + Default + IntoActiveModel<E::ActiveModel> + Send + Sync {}
+pub trait DetailModel<E: EntityTrait>:
+    ModelTrait<Entity = E> + Default + IntoActiveModel<E::ActiveModel> + Send + Sync
+{
+}
 
 impl<E: EntityTrait, M> DetailModel<E> for M where
     M: ModelTrait<Entity = E> + Default + IntoActiveModel<E::ActiveModel> + Send + Sync

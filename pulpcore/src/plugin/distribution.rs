@@ -20,7 +20,11 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     ///
     /// # Errors
     /// Rendered as plain text by the content service.
-    fn serve(_cx: &ContentCx, _row: &Self::Model, _path: &str) -> impl Future<Output = Result<Option<Response>>> + Send {
+    fn serve(
+        _cx: &ContentCx,
+        _row: &Self::Model,
+        _path: &str,
+    ) -> impl Future<Output = Result<Option<Response>>> + Send {
         async { Ok(None) }
     }
 }

@@ -28,10 +28,12 @@ pub use self::content::{Content, Upload};
 pub use self::detail::{Detail, NoFields};
 pub use self::distribution::{ContentCx, Distribution};
 pub use self::live::LiveApi;
-pub use self::noun::{Master, Noun};
+pub use self::noun::{Family, Master, Noun};
+pub(crate) use self::noun::{Hooks, Table, insert};
 pub use self::publication::{Publication, Publisher};
 pub use self::remote::Remote;
 pub use self::repository::{NewVersion, Repository};
+pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
 pub use crate::api::endpoint::Endpoint;
 pub use crate::api::filters::Filters;
@@ -50,10 +52,10 @@ pub use crate::tasking::cx::TaskCx;
 ///     version: "1.2.0",
 ///     summary: "Documents.",
 ///     migrations: || Vec::new(),
-///     settings: &[],
 /// });
 /// # fn main() {}
 /// ```
+#[derive(Debug)]
 pub struct Plugin {
     /// The short name: first part of its types, segment of its URLs, name of its feature and settings section.
     pub label: &'static str,
@@ -68,8 +70,6 @@ pub struct Plugin {
     pub summary: &'static str,
     /// The plugin's migrations, oldest first.
     pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
-    /// The keys that may stand in its settings section.
-    pub settings: &'static [&'static str],
 }
 
 inventory::collect!(Plugin);

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityName, EntityTrait,
-    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -116,7 +116,8 @@ pub(crate) struct ContentHooks {
     pub(crate) natural_key: fn() -> Vec<String>,
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
-    pub(crate) upload: for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+    pub(crate) upload:
+        for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
 }
 
 /// A unit that came from an upload.

@@ -15,5 +15,9 @@ pub trait Publication: Detail<Master = publication::Entity> {
     ///
     /// # Errors
     /// [`crate::error::Error::Invalid`], naming the field.
-    fn publish(body: Self::Body, version: &crate::models::repository_version::Model, checkpoint: bool) -> Result<Self::Publish>;
+    fn publish(
+        body: Self::Body,
+        version: &crate::models::repository_version::Model,
+        checkpoint: bool,
+    ) -> Result<Self::Publish>;
 }

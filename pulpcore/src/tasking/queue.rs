@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,6 +12,7 @@ use uuid::Uuid;
 use super::progress;
 use crate::db::{Db, WriteTx, exec, now, rows};
 use crate::error::{Error, Result};
+use crate::migrate;
 use crate::models::{Strings, state, task, task_reservation};
 use crate::plugin::{Locks, Task};
 use crate::versions::Draft;
@@ -114,7 +113,7 @@ impl Queue {
         let domain = dispatch.domain.ok_or_else(|| Error::internal("a task is queued in a domain"))?;
         // Every task keeps its domain from disappearing under it.
         let locks = dispatch.locks.shared(crate::refs::prn("core.domain", domain));
-        let (now, seq) = (now(), next_seq(tx).await?);
+        let (now, seq) = (now(), migrate::next_task_seq(&**tx).await?);
         let row = task::ActiveModel {
             pulp_id: Set(Uuid::now_v7()),
             seq: Set(seq),
@@ -303,18 +302,4 @@ pub(super) async fn end(tx: &WriteTx, id: Uuid, ended: Ended) -> Result<()> {
     task_reservation::Entity::delete_many().filter(task_reservation::Column::TaskId.eq(id)).exec(&**tx).await?;
     progress::settle(&**tx, id, state).await?;
     Draft::new(id).clear(&**tx).await
-}
-
-/// The next place in the queue. Places are never given twice, even after the newest tasks are deleted.
-async fn next_seq(tx: &WriteTx) -> Result<i64> {
-    #[derive(FromQueryResult)]
-    struct Next {
-        value: i64,
-    }
-    let sql = match sea_orm::ConnectionTrait::get_database_backend(&**tx) {
-        DbBackend::Sqlite => "UPDATE core_sequence SET value = value + 1 WHERE name = 'task' RETURNING value",
-        _ => "SELECT nextval('core_task_seq') AS value",
-    };
-    let next = rows::<Next>(&**tx, sql, Vec::new()).await?;
-    Ok(next.first().ok_or_else(|| Error::internal("the task sequence is missing"))?.value)
 }

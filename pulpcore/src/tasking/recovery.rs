@@ -27,10 +27,7 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
         let now = now();
         for row in app_status::Entity::find().all(&*tx).await? {
             if row.last_heartbeat + time::Duration::seconds(row.ttl_seconds) < now {
-                app_status::Entity::delete_many()
-                    .filter(app_status::Column::PulpId.eq(row.pulp_id))
-                    .exec(&*tx)
-                    .await?;
+                app_status::Entity::delete_many().filter(app_status::Column::PulpId.eq(row.pulp_id)).exec(&*tx).await?;
             }
         }
     }

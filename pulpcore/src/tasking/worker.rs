@@ -60,7 +60,11 @@ pub(crate) async fn announce(app: &App, app_type: &str, slot: usize) -> Result<U
         pulp_id: Set(id),
         pulp_created: Set(now),
         pulp_last_updated: Set(now),
-        name: Set(if slot == 0 { format!("{}@{host}", std::process::id()) } else { format!("{}-{slot}@{host}", std::process::id()) }),
+        name: Set(if slot == 0 {
+            format!("{}@{host}", std::process::id())
+        } else {
+            format!("{}-{slot}@{host}", std::process::id())
+        }),
         app_type: Set(app_type.to_owned()),
         versions: Set(Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect())),
         ttl_seconds: Set(i64::try_from(app.settings.worker_ttl).unwrap_or(30)),

@@ -10,6 +10,10 @@ use crate::db::{WriteTx, exec, rows};
 use crate::error::{Error, Result};
 use crate::models::{repository, repository_version, repository_version_count as counts};
 
+/// Why a protected version stays, in Pulp's words.
+pub(crate) const PROTECTED: &str = "The repository version cannot be deleted because it (or its publications) are \
+    currently being used to distribute content. Please update the necessary distributions first.";
+
 /// Deletes a version and squashes its delta into the next.
 ///
 /// # Errors
@@ -25,7 +29,7 @@ pub async fn delete(tx: &WriteTx, version: &repository_version::Model) -> Result
         ));
     }
     if protected(&**tx, version.repository_id).await?.contains(&version.pulp_id) {
-        return Err(Error::invalid_together("The repository version cannot be deleted because it (or its publications) are currently being used to distribute content. Please update the necessary distributions first."));
+        return Err(Error::invalid_together(PROTECTED));
     }
     squash(tx, version).await
 }

@@ -5,6 +5,7 @@
 //! repository's content is ever held in memory.
 
 mod delete;
+mod modify;
 mod new;
 mod staging;
 
@@ -12,8 +13,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+pub(crate) use self::delete::{PROTECTED, retain};
 pub use self::delete::{delete, protected};
+pub use self::modify::{Modification, created};
 pub use self::new::NewVersion;
+pub(crate) use self::new::version_zero;
 pub use self::staging::Draft;
 use crate::error::{Error, Result};
 use crate::models::{repository_content as membership, repository_version};

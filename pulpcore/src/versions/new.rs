@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::staging::Draft;
 use crate::db::{WriteTx, exec, now, rows};
 use crate::error::{Error, Result};
-use crate::models::{content, repository, repository_content as membership, repository_version, repository_version_count as counts};
+use crate::models::{
+    content, repository, repository_content as membership, repository_version, repository_version_count as counts,
+};
 use crate::plugin::{Family, Hooks, Noun};
 use crate::registry;
 
@@ -204,7 +206,10 @@ impl<'a> NewVersion<'a> {
         match wrong.first() {
             None => Ok(()),
             Some(wrong) => {
-                let message = format!("Cannot add content of type '{}' to a repository of type '{}'.", wrong.content_type, self.repository.pulp_type);
+                let message = format!(
+                    "Cannot add content of type '{}' to a repository of type '{}'.",
+                    wrong.content_type, self.repository.pulp_type
+                );
                 Err(Error::invalid("add_content_units", message))
             }
         }
@@ -249,7 +254,8 @@ impl<'a> NewVersion<'a> {
                 let any = format!("SELECT COUNT(*) AS n FROM ({replaced}) replaced");
                 if rows::<Count>(&**self.tx, &any, values.clone()).await?.iter().any(|row| row.n > 0) {
                     return Err(Error::Conflict(
-                        "Content overwrite is not allowed: a unit in the repository has the same repository key.".to_owned(),
+                        "Content overwrite is not allowed: a unit in the repository has the same repository key."
+                            .to_owned(),
                     ));
                 }
             } else {
@@ -352,7 +358,12 @@ struct Count {
 }
 
 /// Units by type whose membership has its `boundary` (`version_added` or `version_removed`) at this number.
-pub(super) async fn count_by_type(tx: &WriteTx, boundary: &str, repository: Uuid, number: i64) -> Result<Vec<TypeCount>> {
+pub(super) async fn count_by_type(
+    tx: &WriteTx,
+    boundary: &str,
+    repository: Uuid,
+    number: i64,
+) -> Result<Vec<TypeCount>> {
     let sql = format!(
         "SELECT c.pulp_type AS content_type, COUNT(*) AS n FROM core_repositorycontent m \
          JOIN core_content c ON c.pulp_id = m.content_id \

@@ -21,16 +21,14 @@ impl Draft {
     /// Adds units; one that is there already stays once.
     pub async fn add(&self, tx: &impl ConnectionTrait, units: &[Uuid]) -> Result<()> {
         for units in units.chunks(rows_per_statement(2)) {
-            let rows = units
-                .iter()
-                .map(|unit| staged_content::ActiveModel { draft_id: Set(self.0), content_id: Set(*unit) });
+            let rows =
+                units.iter().map(|unit| staged_content::ActiveModel { draft_id: Set(self.0), content_id: Set(*unit) });
             staged_content::Entity::insert_many(rows)
                 .on_conflict(
                     OnConflict::columns([staged_content::Column::DraftId, staged_content::Column::ContentId])
                         .do_nothing()
                         .to_owned(),
                 )
-                .do_nothing()
                 .exec_without_returning(tx)
                 .await?;
         }

@@ -2,8 +2,7 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel,
-    QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,7 +20,9 @@ use crate::api::shape;
 use crate::app::App;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
-use crate::models::{Labels, distribution, publication, repository, repository_content as membership, repository_version};
+use crate::models::{
+    Labels, distribution, publication, repository, repository_content as membership, repository_version,
+};
 use crate::plugin::Noun;
 use crate::refs::{Link, VersionRef};
 use crate::registry;
@@ -60,12 +61,14 @@ pub(crate) struct Body {
     name: String,
     /// The latest RepositoryVersion for this Repository will be served.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
     repository: Option<Link<repository::Entity>>,
     /// RepositoryVersion to be served.
     #[serde(default)]
     repository_version: Option<VersionRef>,
     /// Publication to be served.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
     publication: Option<Link<publication::Entity>>,
     /// Whether it serves checkpoints.
     #[serde(default)]
@@ -102,7 +105,8 @@ impl View for distribution::Entity {
 
     async fn read(reader: &Reader, rows: &[distribution::Model]) -> Result<Vec<Body>> {
         let repositories = reader.hrefs::<repository::Entity>(rows.iter().filter_map(|row| row.repository_id)).await?;
-        let publications = reader.hrefs::<publication::Entity>(rows.iter().filter_map(|row| row.publication_id)).await?;
+        let publications =
+            reader.hrefs::<publication::Entity>(rows.iter().filter_map(|row| row.publication_id)).await?;
         let versions = reader.version_hrefs(rows.iter().filter_map(|row| row.repository_version_id)).await?;
         let settings = &reader.app.settings;
         let prefix = format!("{}{}", settings.content_origin(), settings.content_path_prefix);
@@ -126,8 +130,7 @@ impl View for distribution::Entity {
     }
 
     async fn read_generic(reader: &Reader, rows: &[distribution::Model]) -> Result<Vec<Map<String, Value>>> {
-        let mut objects: Vec<_> =
-            Self::read(reader, rows).await?.iter().map(shape::object).collect::<Result<_>>()?;
+        let mut objects: Vec<_> = Self::read(reader, rows).await?.iter().map(shape::object).collect::<Result<_>>()?;
         for object in &mut objects {
             object.remove("publication");
             object.remove("checkpoint");
@@ -188,7 +191,13 @@ impl Writable for distribution::Entity {
         Ok(())
     }
 
-    async fn update(tx: &WriteTx, _app: &App, row: distribution::Model, body: Body, _: &Map<String, Value>) -> Result<()> {
+    async fn update(
+        tx: &WriteTx,
+        _app: &App,
+        row: distribution::Model,
+        body: Body,
+        _: &Map<String, Value>,
+    ) -> Result<()> {
         let version = version_id(tx, body.repository_version.as_ref()).await?;
         let mut row = row.into_active_model();
         row.name = Set(body.name);
@@ -297,17 +306,7 @@ fn offering(text: &str) -> Result<Condition> {
         Query::select()
             .expr(Expr::col((repository_version::Entity, repository_version::Column::PulpId)))
             .from(repository_version::Entity)
-            .inner_join(
-                membership::Entity,
-                col(membership::Column::RepositoryId)
-                    .eq(col(repository_version::Column::RepositoryId))
-                    .and(col(membership::Column::VersionAdded).lte(col(repository_version::Column::Number)))
-                    .and(
-                        col(membership::Column::VersionRemoved)
-                            .is_null()
-                            .or(col(membership::Column::VersionRemoved).gt(col(repository_version::Column::Number))),
-                    ),
-            )
+            .inner_join(membership::Entity, super::version::held())
             .and_where(col(membership::Column::ContentId).eq(unit))
             .take()
     };
@@ -328,4 +327,3 @@ fn offering(text: &str) -> Result<Condition> {
         .or(col(distribution::Column::RepositoryId).in_subquery(latest))
         .into_condition())
 }
-

@@ -16,7 +16,7 @@ use crate::models::{distribution, remote, repository};
 use crate::plugin::{Family, Locks, Noun, Task, TaskCx, TaskKind, register};
 use crate::refs::prn;
 use crate::registry;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
 /// Creates a thing of any noun.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

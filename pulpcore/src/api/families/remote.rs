@@ -201,7 +201,10 @@ impl View for remote::Entity {
 
     async fn read(_reader: &Reader, rows: &[remote::Model]) -> Result<Vec<Body>> {
         let hidden = |row: &remote::Model| {
-            SECRETS.iter().map(|name| HiddenField { name: (*name).to_owned(), is_set: row.secret(name).is_some() }).collect()
+            SECRETS
+                .iter()
+                .map(|name| HiddenField { name: (*name).to_owned(), is_set: row.secret(name).is_some() })
+                .collect()
         };
         let body = |row: &remote::Model| Body {
             name: row.name.clone(),

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, FromQueryResult, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -55,6 +53,7 @@ pub(crate) struct Body {
     retain_checkpoints: Option<i64>,
     /// An optional remote to use by default when syncing.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
     remote: Option<Link<remote::Entity>>,
 }
 

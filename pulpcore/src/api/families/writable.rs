@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -31,7 +31,13 @@ pub(crate) trait Writable: View {
     fn check(app: &App, noun: &Noun, id: Option<Uuid>, body: &Self::Body) -> impl Future<Output = Result<()>> + Send;
 
     /// Inserts the master row.
-    fn insert(tx: &WriteTx, app: &App, noun: &Noun, id: Uuid, body: Self::Body) -> impl Future<Output = Result<()>> + Send;
+    fn insert(
+        tx: &WriteTx,
+        app: &App,
+        noun: &Noun,
+        id: Uuid,
+        body: Self::Body,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Updates the master row. `given` are the fields that the client named: secrets are never read back, so what was not
     /// given stays.
@@ -82,15 +88,17 @@ pub(crate) async fn check<M: Writable>(app: &App, noun: &Noun, id: Option<Uuid>,
 pub(crate) async fn insert<M: Writable>(tx: &WriteTx, app: &App, noun: &Noun, body: Object) -> Result<Uuid> {
     let id = Uuid::now_v7();
     let (core, detail) = split::<M>(noun, body)?;
-    M::insert(tx, app, noun, id, core).await?;
+    <M as Writable>::insert(tx, app, noun, id, core).await?;
     (noun.insert)(tx, id, detail).await?;
     Ok(id)
 }
 
 /// The present state of a thing with what was given laid over it; `None` if that changes nothing.
 async fn overlaid<M: Writable>(app: &App, noun: &Noun, row: &M::Model, given: &Object) -> Result<Option<Object>> {
-    let mut state = render::<M>(&Reader::of_task(app), noun, std::slice::from_ref(row)).await?.pop().unwrap_or_default();
-    let same = |state: &Object| given.iter().all(|(name, value)| state.get(name).is_none_or(|now| same_value(now, value)));
+    let mut state =
+        render::<M>(&Reader::of_task(app), noun, std::slice::from_ref(row)).await?.pop().unwrap_or_default();
+    let same =
+        |state: &Object| given.iter().all(|(name, value)| state.get(name).is_none_or(|now| same_value(now, value)));
     if same(&state) && !M::changes_secret(app, row, given) {
         return Ok(None);
     }
@@ -117,7 +125,7 @@ pub(crate) async fn update<M: Writable>(app: &App, noun: &Noun, id: Uuid, given:
     check::<M>(app, noun, Some(id), &state).await?;
     let (core, detail) = split::<M>(noun, state)?;
     let tx = app.db.write().await?;
-    M::update(&tx, app, row, core, given).await?;
+    <M as Writable>::update(&tx, app, row, core, given).await?;
     (noun.update)(&tx, id, detail).await?;
     tx.commit().await
 }
@@ -169,40 +177,47 @@ pub(crate) fn create_task_endpoint<M: Writable>(noun: &'static Noun) -> Endpoint
 
 /// `PUT` and `PATCH`: 200 with the object if nothing changes, else a task.
 pub(crate) fn update_endpoints<M: Writable>(noun: &'static Noun) -> [Endpoint; 2] {
-    [(Method::PUT, "update", Mode::Replace), (Method::PATCH, "partial_update", Mode::Patch)].map(|(method, action, mode)| {
-        let schema = Arc::new(shape::checker::<M::Body>(noun));
-        let request = match mode {
-            Mode::Patch => shape::patched::<M::Body>(noun),
-            _ => shape::request::<M::Body>(noun),
-        };
-        Endpoint::new(method, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, action), move |mut cx| {
-            let schema = Arc::clone(&schema);
-            async move {
-                let id = cx.id()?;
-                let row = find::<M>(&cx, noun, id).await?;
-                let given = cx.body(&schema, mode).await?;
-                let Some(state) = overlaid::<M>(&cx.app, noun, &row, &given).await? else {
-                    let object = one::<M>(&cx, noun, id).await?;
-                    return Ok(cx.object(StatusCode::OK, object));
-                };
-                check::<M>(&cx.app, noun, Some(id), &state).await?;
-                cx.dispatch(GeneralUpdate::new::<M>(noun, id, M::sealed(&cx.app, given)?)).await
-            }
-        })
-        .on(noun)
-        .about(format!("Update {}", singular(noun)))
-        .takes(request)
-        .answers(200, shape::response::<M::Body>(noun))
-        .answers(202, Described::of::<AsyncOperationResponse>())
-    })
+    [(Method::PUT, "update", Mode::Replace), (Method::PATCH, "partial_update", Mode::Patch)].map(
+        |(method, action, mode)| {
+            let schema = Arc::new(shape::checker::<M::Body>(noun));
+            let request = match mode {
+                Mode::Patch => shape::patched::<M::Body>(noun),
+                _ => shape::request::<M::Body>(noun),
+            };
+            Endpoint::new(method, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, action), move |mut cx| {
+                let schema = Arc::clone(&schema);
+                async move {
+                    let id = cx.id()?;
+                    let row = find::<M>(&cx, noun, id).await?;
+                    let given = cx.body(&schema, mode).await?;
+                    let Some(state) = overlaid::<M>(&cx.app, noun, &row, &given).await? else {
+                        let object = one::<M>(&cx, noun, id).await?;
+                        return Ok(cx.object(StatusCode::OK, object));
+                    };
+                    check::<M>(&cx.app, noun, Some(id), &state).await?;
+                    cx.dispatch(GeneralUpdate::new::<M>(noun, id, M::sealed(&cx.app, given)?)).await
+                }
+            })
+            .on(noun)
+            .about(format!("Update {}", singular(noun)))
+            .takes(request)
+            .answers(200, shape::response::<M::Body>(noun))
+            .answers(202, Described::of::<AsyncOperationResponse>())
+        },
+    )
 }
 
 /// `DELETE`: a task.
 pub(crate) fn delete_endpoint<M: Writable>(noun: &'static Noun) -> Endpoint {
-    Endpoint::new(Method::DELETE, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, "delete"), move |cx: Cx| async move {
-        let row = find::<M>(&cx, noun, cx.id()?).await?;
-        cx.dispatch(GeneralDelete::new(noun, row.id())).await
-    })
+    Endpoint::new(
+        Method::DELETE,
+        format!("{}{{pulp_id}}/", noun.path()),
+        operation_id(noun, "delete"),
+        move |cx: Cx| async move {
+            let row = find::<M>(&cx, noun, cx.id()?).await?;
+            cx.dispatch(GeneralDelete::new(noun, row.id())).await
+        },
+    )
     .on(noun)
     .about(format!("Delete {}", singular(noun)))
     .answers(202, Described::of::<AsyncOperationResponse>())
@@ -215,9 +230,7 @@ pub(crate) async fn check_name<M: Writable>(app: &App, id: Option<Uuid>, name: &
 
 /// Refuses a value that another row of the family has in a column that is unique in a domain.
 pub(crate) async fn unique<M: Writable>(app: &App, id: Option<Uuid>, field: &str, value: &str) -> Result<()> {
-    let mut taken = M::find()
-        .filter(column::<M>("pulp_domain_id").eq(app.domain))
-        .filter(column::<M>(field).eq(value));
+    let mut taken = M::find().filter(column::<M>("pulp_domain_id").eq(app.domain)).filter(column::<M>(field).eq(value));
     if let Some(id) = id {
         taken = taken.filter(column::<M>("pulp_id").ne(id));
     }
@@ -233,4 +246,3 @@ pub(crate) async fn referenced<M: View>(app: &App, field: &str, id: Uuid) -> Res
     row.map(|row| row.pulp_type().to_owned())
         .ok_or_else(|| Error::invalid(field, "Invalid hyperlink - Object does not exist."))
 }
-

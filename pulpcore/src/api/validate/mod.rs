@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use crate::api::schema;
 use crate::error::{Error, Invalid, Result};
 use rules::{Fields, Rule};
+pub(crate) use value::python_type;
 
 const REQUIRED: &str = "This field is required.";
 const UNEXPECTED: &str = "Unexpected field";

@@ -357,7 +357,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn python_type(value: &Value) -> &'static str {
+pub(crate) fn python_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",

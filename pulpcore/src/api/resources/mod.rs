@@ -1,0 +1,3 @@
+//! Core's own resources.
+
+pub(crate) mod uploads;

@@ -1,0 +1,75 @@
+//! From received bytes to an artifact's row: named, made durable, and only then committed.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::now;
+use crate::error::{Error, Result};
+use crate::models::artifact;
+use crate::storage::{Algorithm, Kept, Received};
+
+/// Keeps received bytes as an artifact; the one with the same digest if there is one. Says whether it is new.
+///
+/// # Errors
+/// If the storage or the database fails; then at most an unnamed file remains, which orphan cleanup finds.
+pub async fn save(app: &App, received: Received) -> Result<(artifact::Model, bool)> {
+    if let Some(found) = by_sha256(app.db.read(), app.domain, received.sha256()).await? {
+        return Ok((touch(app, found).await?, false));
+    }
+    let kept = app.storage.keep_one(received).await?;
+    let tx = app.db.write().await?;
+    let inserted = artifact::Entity::insert(row(app.domain, &kept))
+        .on_conflict(
+            OnConflict::columns([artifact::Column::PulpDomainId, artifact::Column::Sha256]).do_nothing().to_owned(),
+        )
+        .exec_without_returning(&*tx)
+        .await?;
+    let found = by_sha256(&*tx, app.domain, kept.digests.sha256()).await?;
+    tx.commit().await?;
+    let found = found.ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?;
+    Ok((found, inserted > 0))
+}
+
+/// The artifact with this digest.
+pub async fn by_sha256(db: &impl ConnectionTrait, domain: Uuid, sha256: &str) -> Result<Option<artifact::Model>> {
+    Ok(artifact::Entity::find()
+        .filter(artifact::Column::PulpDomainId.eq(domain))
+        .filter(artifact::Column::Sha256.eq(sha256))
+        .one(db)
+        .await?)
+}
+
+/// A new row for what the storage keeps.
+pub fn row(domain: Uuid, kept: &Kept) -> artifact::ActiveModel {
+    let now = now();
+    let digest = |algorithm| kept.digests.get(algorithm).map(str::to_owned);
+    artifact::ActiveModel {
+        pulp_id: Set(Uuid::now_v7()),
+        pulp_created: Set(now),
+        pulp_last_updated: Set(now),
+        pulp_domain_id: Set(domain),
+        file: Set(kept.path.clone()),
+        size: Set(i64::try_from(kept.size).unwrap_or(i64::MAX)),
+        md5: Set(digest(Algorithm::Md5)),
+        sha1: Set(digest(Algorithm::Sha1)),
+        sha224: Set(digest(Algorithm::Sha224)),
+        sha256: Set(kept.digests.sha256().to_owned()),
+        sha384: Set(digest(Algorithm::Sha384)),
+        sha512: Set(digest(Algorithm::Sha512)),
+        timestamp_of_interest: Set(now),
+    }
+}
+
+/// Spares an artifact from orphan cleanup for a while.
+async fn touch(app: &App, found: artifact::Model) -> Result<artifact::Model> {
+    let tx = app.db.write().await?;
+    artifact::Entity::update_many()
+        .col_expr(artifact::Column::TimestampOfInterest, sea_orm::sea_query::Expr::value(now()))
+        .filter(artifact::Column::PulpId.eq(found.pulp_id))
+        .exec(&*tx)
+        .await?;
+    tx.commit().await?;
+    Ok(found)
+}

@@ -1,0 +1,131 @@
+//! Making publications: files first, then one transaction that makes the publication with everything in it.
+
+use bytes::Bytes;
+use futures::Stream;
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait};
+use uuid::Uuid;
+
+use crate::db::now;
+use crate::error::{Error, Result};
+use crate::models::{content_artifact, publication, published_artifact, published_metadata, repository_version};
+use crate::plugin::{Detail, Publication, Ref, TaskCx};
+use crate::storage::Expected;
+use crate::{artifacts, plugin};
+
+/// A publication that is being made. Nothing of it exists before [`Publisher::complete`]; what was received until then is
+/// left to orphan cleanup.
+#[derive(Debug)]
+pub struct Publisher<'a> {
+    cx: &'a TaskCx,
+    version: repository_version::Model,
+    pass_through: bool,
+    checkpoint: bool,
+    publish_content: bool,
+    metadata: Vec<(String, Uuid)>,
+}
+
+impl<'a> Publisher<'a> {
+    /// Begins a publication of a version.
+    pub fn new(cx: &'a TaskCx, version: repository_version::Model) -> Self {
+        Self { cx, version, pass_through: false, checkpoint: false, publish_content: false, metadata: Vec::new() }
+    }
+
+    /// The version.
+    pub fn version(&self) -> &repository_version::Model {
+        &self.version
+    }
+
+    /// Paths that the publication does not list are looked up in the version.
+    #[must_use]
+    pub fn pass_through(mut self) -> Self {
+        self.pass_through = true;
+        self
+    }
+
+    /// It is kept as a point in time.
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: bool) -> Self {
+        self.checkpoint = checkpoint;
+        self
+    }
+
+    /// It lists every file of the version, at the path that the content gives it.
+    #[must_use]
+    pub fn with_content(mut self) -> Self {
+        self.publish_content = true;
+        self
+    }
+
+    /// Adds a file that publishing made, streamed to the storage.
+    ///
+    /// # Errors
+    /// Whatever the stream fails with.
+    pub async fn add(&mut self, path: &str, body: impl Stream<Item = Result<Bytes>> + Send) -> Result<()> {
+        let received = self.cx.storage().receive(body, &Expected::default()).await.map_err(|error| error.invalid())?;
+        let (artifact, _) = artifacts::save(self.cx.app(), received).await?;
+        self.metadata.push((path.to_owned(), artifact.pulp_id));
+        Ok(())
+    }
+
+    /// Makes the publication, with the plugin's row, in one transaction; records it as what the task made and returns.
+    ///
+    /// # Errors
+    /// If the database fails, or the version is gone.
+    pub async fn complete<P: Publication>(self, row: P::Model) -> Result<publication::Model> {
+        let (id, now) = (Uuid::now_v7(), now());
+        let tx = self.cx.db().write().await?;
+        let made = publication::ActiveModel {
+            pulp_id: Set(id),
+            pulp_created: Set(now),
+            pulp_last_updated: Set(now),
+            pulp_domain_id: Set(self.cx.domain()),
+            pulp_type: Set(<P as Detail>::TYPE.to_owned()),
+            repository_version_id: Set(self.version.pulp_id),
+            complete: Set(true),
+            pass_through: Set(self.pass_through),
+            checkpoint: Set(self.checkpoint),
+        }
+        .insert(&*tx)
+        .await?;
+        plugin::insert::<P>(&tx, id, row).await?;
+        if self.publish_content {
+            let files = Query::select()
+                .expr(Expr::val(id))
+                .columns([content_artifact::Column::RelativePath, content_artifact::Column::PulpId])
+                .from(content_artifact::Entity)
+                .and_where(sea_orm::ColumnTrait::in_subquery(
+                    &content_artifact::Column::ContentId,
+                    self.version.content_ids(),
+                ))
+                .take();
+            let insert = Query::insert()
+                .into_table(published_artifact::Entity)
+                .columns([
+                    published_artifact::Column::PublicationId,
+                    published_artifact::Column::RelativePath,
+                    published_artifact::Column::ContentArtifactId,
+                ])
+                .select_from(files)
+                .map_err(Error::internal)?
+                .take();
+            tx.execute(&insert).await?;
+        }
+        let files = self.metadata.into_iter().map(|(path, artifact)| published_metadata::ActiveModel {
+            publication_id: Set(id),
+            relative_path: Set(path),
+            artifact_id: Set(artifact),
+        });
+        let files: Vec<_> = files.collect();
+        for files in files.chunks(crate::db::rows_per_statement(3)) {
+            published_metadata::Entity::insert_many(files.to_vec()).exec_without_returning(&*tx).await?;
+        }
+        tx.commit().await?;
+        self.cx.created(&Ref::<P>::new(id)).await?;
+        let noun = crate::registry::get().noun(crate::plugin::Family::Publication, P::TYPE);
+        if let Some(noun) = noun {
+            crate::api::families::general::returns::<publication::Entity>(self.cx, noun, id).await?;
+        }
+        Ok(made)
+    }
+}
