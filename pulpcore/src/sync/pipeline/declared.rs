@@ -82,6 +82,9 @@ impl<M> Unit<M> {
 
     /// How many bytes it holds until it is saved.
     pub(super) fn weight(&self) -> u64 {
-        self.files.iter().map(|file| if let Bytes::Received(received) = &file.bytes { received.size() } else { 0 }).sum()
+        self.files
+            .iter()
+            .map(|file| if let Bytes::Received(received) = &file.bytes { received.size() } else { 0 })
+            .sum()
     }
 }

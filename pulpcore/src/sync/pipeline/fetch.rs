@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Parts;
 use super::declared::{Bytes, DeclaredArtifact, Unit};
-use crate::error::Result;
-use crate::storage::{Expected, Received};
+use crate::error::{Error, Result, Upstream};
+use crate::storage::{Expected, ReceiveError, Received};
 use crate::sync::download::{self, Request};
 
 /// Downloads the files of a unit that are not here and not deferred.
@@ -24,7 +24,10 @@ async fn receive(parts: &Parts, declared: &DeclaredArtifact) -> Result<Received>
     let max_size = Some(declared.expected.max_size.map_or(bound, |max| max.min(bound)));
     let expected = &Expected { max_size, ..declared.expected.clone() };
     download::fetch(parts.downloader.as_ref(), Request::get(url), |download| async move {
-        app.storage.receive(download.body, expected).await.map_err(|error| error.upstream(url))
+        app.storage.receive(download.body, expected).await.map_err(|error| match error {
+            ReceiveError::Failed(Error::TooLarge(what)) => Error::upstream(url, Upstream::Content(what)),
+            other => other.upstream(url),
+        })
     })
     .await
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, EntityName, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
 use uuid::Uuid;
 
 use crate::db::{self, rows_per_statement};

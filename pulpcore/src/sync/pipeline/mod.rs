@@ -53,15 +53,14 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-pub use self::declared::{Declared, DeclaredArtifact, Saved};
 use self::declared::Unit;
+pub use self::declared::{Declared, DeclaredArtifact, Saved};
 use super::download::{self, Downloader};
 use crate::error::{Error, Result};
 use crate::models::{remote, repository_version, repository_version_count as counts};
-use crate::plugin::{Content, Family, Hooks, NewVersion, TaskCx};
-use crate::registry;
+use crate::plugin::{Content, TaskCx};
 use crate::tasking::Progress;
-use crate::versions::Draft;
+use crate::versions::{self, Draft, NewVersion};
 
 /// One sync of one repository from one remote.
 pub struct Session {
@@ -114,7 +113,10 @@ impl Session {
     /// # Errors
     /// The first failure ends it: the stream's own, [`Error::Upstream`] with the URL for a download, or a fault of the
     /// database or the storage.
-    pub async fn save<C: Content>(&self, declared: impl Stream<Item = Result<Declared<C::Model>>> + Send) -> Result<()> {
+    pub async fn save<C: Content>(
+        &self,
+        declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
+    ) -> Result<()> {
         self.save_each::<C>(declared, |_| ()).await
     }
 
@@ -185,7 +187,6 @@ impl Session {
         let associating = cx.progress("Associating Content", "associating.content");
         let tx = cx.db().write().await?;
         let mut version = NewVersion::open(&tx, self.parts.repository).await?;
-        let pulp_type = version.repository().pulp_type.clone();
         if mirror {
             version.remove_others(self.draft.units()).await?;
         }
@@ -202,12 +203,7 @@ impl Session {
             cx.progress("Un-Associating Content", "unassociating.content").done(removed).await?;
         }
         if let Some(version) = &version {
-            cx.created_version(version.pulp_id).await?;
-            let noun = registry::get().noun(Family::Repository, &pulp_type);
-            let noun = noun.ok_or_else(|| registry::missing(&pulp_type))?;
-            if let Hooks::Repository(hooks) = &noun.hooks {
-                (hooks.created)(cx, self.parts.repository, version).await?;
-            }
+            versions::created(cx, version).await?;
         }
         Ok(version)
     }

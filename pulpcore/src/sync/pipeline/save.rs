@@ -3,9 +3,9 @@
 //! Another process may save the same units and the same bytes at the same moment: whoever is second uses the rows of the
 //! first. Rows go in sorted, so that two of them never wait for each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::sea_query::{ExprTrait, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::db::{WriteTx, now, rows_per_statement};
 use crate::error::{Error, Result};
 use crate::models::{Labels, artifact, content, content_artifact, remote_artifact};
 use crate::plugin::{Content, key};
-use crate::storage::{Algorithm, Received};
+use crate::storage::{Algorithm, Kept, Received};
 use crate::versions::Draft;
 
 /// Saves a batch; returns its units and how many files were downloaded for it.
@@ -26,12 +26,11 @@ pub(super) async fn save<C: Content>(
     units: Vec<Unit<C::Model>>,
 ) -> Result<(Vec<Saved<C::Model>>, i64)> {
     let mut units = sorted::<C>(units);
-    let received = take_received(&mut units);
-    let downloaded = received.len();
-    let artifacts = keep(parts, received).await?;
+    let kept = keep(parts, take_received(&mut units)).await?;
+    let downloaded = i64::try_from(kept.len()).unwrap_or(i64::MAX);
 
     let tx = parts.cx.db().write().await?;
-    save_artifacts(&tx, parts, &mut units, artifacts).await?;
+    save_artifacts(&tx, parts, &mut units, kept).await?;
     let new = save_units::<C>(&tx, parts, &mut units).await?;
     save_files(&tx, &mut units, &new).await?;
     save_offers(&tx, parts, &units).await?;
@@ -40,7 +39,7 @@ pub(super) async fn save<C: Content>(
     tx.commit().await?;
 
     let saved = |unit: Unit<C::Model>| unit.id.map(|id| Saved { id, unit: unit.row, new: new.contains_key(&id) });
-    Ok((units.into_iter().filter_map(saved).collect(), i64::try_from(downloaded).unwrap_or(i64::MAX)))
+    Ok((units.into_iter().filter_map(saved).collect(), downloaded))
 }
 
 /// The units in the order of their keys, each once.
@@ -51,8 +50,11 @@ fn sorted<C: Content>(mut units: Vec<Unit<C::Model>>) -> Vec<Unit<C::Model>> {
     units
 }
 
-/// What was downloaded, with the place that it is for: unit and file.
-fn take_received<M>(units: &mut [Unit<M>]) -> Vec<((usize, usize), Received)> {
+/// Which unit of a batch, and which of its files.
+type Place = (usize, usize);
+
+/// What was downloaded, and for what.
+fn take_received<M>(units: &mut [Unit<M>]) -> Vec<(Place, Received)> {
     let mut taken = Vec::new();
     for (u, unit) in units.iter_mut().enumerate() {
         for (f, file) in unit.files.iter_mut().enumerate() {
@@ -66,44 +68,40 @@ fn take_received<M>(units: &mut [Unit<M>]) -> Vec<((usize, usize), Received)> {
 }
 
 /// Names what was downloaded, durably: from here on a row may refer to it.
-async fn keep(
-    parts: &Parts,
-    received: Vec<((usize, usize), Received)>,
-) -> Result<Vec<((usize, usize), artifact::ActiveModel)>> {
+async fn keep(parts: &Parts, received: Vec<(Place, Received)>) -> Result<Vec<(Place, Kept)>> {
     if received.is_empty() {
         return Ok(Vec::new());
     }
     let (places, bodies): (Vec<_>, Vec<_>) = received.into_iter().unzip();
-    let kept = parts.cx.storage().keep(bodies).await?;
-    let domain = parts.cx.domain();
-    Ok(places.into_iter().zip(kept.iter().map(|kept| artifacts::row(domain, kept))).collect())
+    Ok(places.into_iter().zip(parts.cx.storage().keep(bodies).await?).collect())
 }
 
 /// Inserts artifacts and links the files that they are for.
-async fn save_artifacts<M>(
-    tx: &WriteTx,
-    parts: &Parts,
-    units: &mut [Unit<M>],
-    downloaded: Vec<((usize, usize), artifact::ActiveModel)>,
-) -> Result<()> {
-    if downloaded.is_empty() {
+async fn save_artifacts<M>(tx: &WriteTx, parts: &Parts, units: &mut [Unit<M>], kept: Vec<(Place, Kept)>) -> Result<()> {
+    if kept.is_empty() {
         return Ok(());
     }
-    let (places, mut rows): (Vec<_>, Vec<_>) =
-        downloaded.into_iter().map(|(place, row)| ((place, row.sha256.clone().unwrap()), row)).unzip();
-    rows.sort_by(|a, b| a.sha256.as_ref().cmp(b.sha256.as_ref()));
-    rows.dedup_by(|a, b| a.sha256.as_ref() == b.sha256.as_ref());
-    let mut ids: HashMap<String, Uuid> =
-        rows.iter().map(|row| (row.sha256.as_ref().clone(), *row.pulp_id.as_ref())).collect();
+    let domain = parts.cx.domain();
+    let mut rows = BTreeMap::new();
+    let mut ids = HashMap::with_capacity(kept.len());
+    for (_, kept) in &kept {
+        let sha256 = kept.digests.sha256();
+        if !ids.contains_key(sha256) {
+            let id = Uuid::now_v7();
+            ids.insert(sha256.to_owned(), id);
+            rows.insert(sha256, artifact::ActiveModel { pulp_id: Set(id), ..artifacts::row(domain, kept) });
+        }
+    }
     let conflict =
         OnConflict::columns([artifact::Column::PulpDomainId, artifact::Column::Sha256]).do_nothing().to_owned();
-    if rows::insert(&**tx, rows, &conflict).await? < ids.len() as u64 {
+    if rows::insert(&**tx, rows.into_values().collect(), &conflict).await? < ids.len() as u64 {
         let digests: Vec<String> = ids.into_keys().collect();
-        ids = rows::artifacts(&**tx, parts.cx.domain(), &digests).await?;
+        ids = rows::artifacts(&**tx, domain, &digests).await?;
     }
-    for ((u, f), sha256) in places {
-        let id = ids.get(&sha256).ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?;
-        units[u].files[f].bytes = Bytes::Stored(*id);
+    for ((unit, file), kept) in kept {
+        let id =
+            ids.get(kept.digests.sha256()).ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?;
+        units[unit].files[file].bytes = Bytes::Stored(*id);
     }
     Ok(())
 }
@@ -197,7 +195,7 @@ async fn save_files<M>(tx: &WriteTx, units: &mut [Unit<M>], new: &HashMap<Uuid, 
         }
     }
     // Bytes that are linked stay linked.
-    let column = |table: &str| SimpleExpr::from(sea_orm::sea_query::Expr::col((table.to_owned(), "artifact_id")));
+    let column = |table: &str| SimpleExpr::from(Expr::col((table.to_owned(), "artifact_id")));
     let artifact = column("core_contentartifact").if_null(column("excluded"));
     let conflict = OnConflict::columns([content_artifact::Column::ContentId, content_artifact::Column::RelativePath])
         .value(content_artifact::Column::ArtifactId, artifact)
