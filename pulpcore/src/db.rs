@@ -150,6 +150,7 @@ fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) ->
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(200)
+        .with_regexp()
 }
 
 /// Runs one statement, with `$1`, `$2`, … for its values on either database; returns how many rows it changed.

@@ -16,7 +16,8 @@ pub use crate::plugin::Family;
 pub struct Registry {
     plugins: Vec<&'static Plugin>,
     nouns: Vec<&'static Noun>,
-    by_model: HashMap<String, &'static Noun>,
+    by_model: HashMap<&'static str, &'static Noun>,
+    models: HashMap<(Family, &'static str), &'static str>,
     tasks: BTreeMap<&'static str, &'static TaskKind>,
     live: Vec<&'static LiveApi>,
 }
@@ -40,9 +41,15 @@ impl Registry {
         nouns.sort_by_key(|noun| (noun.family, noun.type_name));
         let mut live: Vec<_> = inventory::iter::<LiveApi>().collect();
         live.sort_by_key(|api| (api.label, api.name));
-        let by_model = nouns.iter().map(|noun| (noun.prn_model().to_owned(), *noun)).collect();
+        let (mut by_model, mut models) = (HashMap::new(), HashMap::new());
+        for noun in &nouns {
+            // Leaked once a noun, for the life of the process: names travel in references as plain `&'static str`.
+            let name: &'static str = format!("{}.{}", noun.label(), noun.model.to_lowercase()).leak();
+            by_model.insert(name, *noun);
+            models.insert((noun.family, noun.type_name), name);
+        }
         let tasks = inventory::iter::<TaskKind>().map(|kind| (kind.type_name, kind)).collect();
-        Self { plugins, nouns, by_model, tasks, live }
+        Self { plugins, nouns, by_model, models, tasks, live }
     }
 
     /// The plugins, by label.
@@ -68,6 +75,11 @@ impl Registry {
     /// The noun of a `pulp_type`.
     pub(crate) fn noun(&self, family: Family, type_name: &str) -> Option<&'static Noun> {
         self.family(family).find(|noun| noun.type_name == type_name)
+    }
+
+    /// A noun's model name in PRNs.
+    pub(crate) fn prn_model(&self, noun: &Noun) -> &'static str {
+        self.models.get(&(noun.family, noun.type_name)).copied().unwrap_or_default()
     }
 
     /// The noun of a PRN's model name.
@@ -107,7 +119,7 @@ impl Registry {
             self.nouns.iter().map(|noun| format!("{} {}", noun.family.collection(), noun.type_name)),
             &mut problems,
         );
-        duplicates("model", self.nouns.iter().map(|noun| noun.prn_model().to_owned()), &mut problems);
+        duplicates("model", self.nouns.iter().map(|noun| self.prn_model(noun).to_owned()), &mut problems);
         duplicates("route", self.nouns.iter().map(|noun| noun.path()), &mut problems);
         duplicates("task type", inventory::iter::<TaskKind>().map(|kind| kind.type_name.to_owned()), &mut problems);
         duplicates(

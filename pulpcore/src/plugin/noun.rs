@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::OnceLock;
 
 use axum::response::Response;
 use sea_orm::{
@@ -100,7 +99,6 @@ pub struct Noun {
     pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
-    prn_model: OnceLock<String>,
 }
 
 /// What only one family has.
@@ -257,7 +255,6 @@ impl Noun {
                 })
             },
             hooks,
-            prn_model: OnceLock::new(),
         }
     }
 
@@ -267,8 +264,8 @@ impl Noun {
     }
 
     /// The model's name in PRNs: `file.filerepository`.
-    pub(crate) fn prn_model(&self) -> &str {
-        self.prn_model.get_or_init(|| format!("{}.{}", self.label(), self.model.to_lowercase()))
+    pub(crate) fn prn_model(&self) -> &'static str {
+        crate::registry::get().prn_model(self)
     }
 
     /// Where it stands below the API root: `repositories/file/file/`.

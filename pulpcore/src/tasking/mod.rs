@@ -8,6 +8,8 @@ pub mod cx;
 mod progress;
 mod queue;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use self::progress::Progress;

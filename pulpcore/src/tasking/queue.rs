@@ -217,7 +217,8 @@ impl Queue {
                     .exec(&*tx)
                     .await?;
             }
-            state::CANCELING => {}
+            // Canceling twice is no mistake.
+            state::CANCELING | state::CANCELED => {}
             _ => return Err(Error::Conflict("The task has ended.".to_owned())),
         }
         let row = task::Entity::find_by_id(id).one(&*tx).await?;

@@ -114,22 +114,43 @@ async fn forget(tx: &WriteTx, repository: Uuid, number: i64) -> Result<()> {
 
 /// What changed at `number` now changes at `next`; what that undoes disappears.
 async fn shift(tx: &WriteTx, repository: Uuid, number: i64, next: i64) -> Result<()> {
-    for sql in [
+    let both = || vec![repository.into(), number.into(), next.into()];
+    for (sql, values) in [
         // Came and went.
-        "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $2 AND version_removed = $3",
-        // Went and came back: the earlier row goes on as the later one did.
-        "UPDATE core_repositorycontent SET version_removed = ( \
-             SELECT later.version_removed FROM core_repositorycontent later WHERE later.repository_id = $1 \
-             AND later.content_id = core_repositorycontent.content_id AND later.version_added = $3) \
-         WHERE repository_id = $1 AND version_removed = $2 AND content_id IN ( \
-             SELECT content_id FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $3)",
-        "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $3 AND content_id IN ( \
-             SELECT earlier.content_id FROM core_repositorycontent earlier WHERE earlier.repository_id = $1 \
-             AND earlier.version_added < $2 AND (earlier.version_removed IS NULL OR earlier.version_removed > $3))",
-        "UPDATE core_repositorycontent SET version_added = $3 WHERE repository_id = $1 AND version_added = $2",
-        "UPDATE core_repositorycontent SET version_removed = $3 WHERE repository_id = $1 AND version_removed = $2",
+        (
+            "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_added = $2 AND version_removed = $3",
+            both(),
+        ),
+        // Went and came back: the later row begins where the earlier one did, which goes. At no moment are there two
+        // open rows of a unit, nor two with one beginning; a negative number is one that is not in place yet.
+        (
+            "UPDATE core_repositorycontent SET version_added = ( \
+                 SELECT -1 - earlier.version_added FROM core_repositorycontent earlier WHERE earlier.repository_id = $1 \
+                 AND earlier.content_id = core_repositorycontent.content_id AND earlier.version_removed = $2) \
+             WHERE repository_id = $1 AND version_added = $3 AND content_id IN ( \
+                 SELECT content_id FROM core_repositorycontent WHERE repository_id = $1 AND version_removed = $2)",
+            both(),
+        ),
+        (
+            "DELETE FROM core_repositorycontent WHERE repository_id = $1 AND version_removed = $2 AND content_id IN ( \
+                 SELECT content_id FROM core_repositorycontent WHERE repository_id = $1 AND version_added < 0)",
+            vec![repository.into(), number.into()],
+        ),
+        (
+            "UPDATE core_repositorycontent SET version_added = -1 - version_added \
+             WHERE repository_id = $1 AND version_added < 0",
+            vec![repository.into()],
+        ),
+        (
+            "UPDATE core_repositorycontent SET version_added = $3 WHERE repository_id = $1 AND version_added = $2",
+            both(),
+        ),
+        (
+            "UPDATE core_repositorycontent SET version_removed = $3 WHERE repository_id = $1 AND version_removed = $2",
+            both(),
+        ),
     ] {
-        exec(&**tx, sql, vec![repository.into(), number.into(), next.into()]).await?;
+        exec(&**tx, sql, values).await?;
     }
     Ok(())
 }

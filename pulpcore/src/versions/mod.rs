@@ -8,6 +8,8 @@ mod delete;
 mod modify;
 mod new;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};

@@ -1,0 +1,258 @@
+//! The queue's promises.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::worker::{announce, run_task};
+use super::{Dispatch, Worker};
+use crate::error::{Error, Result};
+use crate::models::{app_status, progress_report, staged_content, state, task, task_reservation};
+use crate::plugin::{Locks, Task, TaskCx, TaskKind, register};
+use crate::sample::{Sample, on_both};
+use crate::versions::Draft;
+
+/// A task that does what it is told.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = sample::Chore)]
+struct Chore {
+    exclusive: Vec<String>,
+    shared: Vec<String>,
+    deed: Deed,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+enum Deed {
+    #[default]
+    Nothing,
+    Fail,
+    Panic,
+    /// Counts one of two, then waits to be stopped.
+    Hang,
+    Return,
+}
+
+/// Opened once for every task that has begun to hang.
+static HANGING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
+
+impl Task for Chore {
+    const TYPE: &'static str = "sample/chores";
+    const NAME: &'static str = "pulp_sample.app.tasks.chore";
+
+    fn locks(&self) -> Locks {
+        let locks = self.exclusive.iter().fold(Locks::default(), |locks, name| locks.exclusive(name));
+        self.shared.iter().fold(locks, |locks, name| locks.shared(name))
+    }
+
+    async fn run(self, cx: TaskCx) -> Result<()> {
+        match self.deed {
+            Deed::Nothing => Ok(()),
+            Deed::Fail => Err(Error::invalid_together("It went wrong.")),
+            Deed::Panic => panic!("a bug"),
+            Deed::Return => cx.returns(42),
+            Deed::Hang => {
+                cx.progress("Hanging", "hanging").increment(1).await?;
+                HANGING.add_permits(1);
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+register!(TaskKind::of::<Chore>());
+
+impl Sample {
+    async fn queue(&self, chore: Chore) -> task::Model {
+        let dispatch = Dispatch::new(&chore).unwrap().correlated("cid").in_domain(self.app.domain);
+        self.app.queue.dispatch(dispatch).await.unwrap()
+    }
+
+    async fn exclusive(&self, name: &str) -> Uuid {
+        self.queue(Chore { exclusive: vec![name.to_owned()], ..Chore::default() }).await.pulp_id
+    }
+
+    async fn shared(&self, name: &str) -> Uuid {
+        self.queue(Chore { shared: vec![name.to_owned()], ..Chore::default() }).await.pulp_id
+    }
+
+    /// As a worker of its own each time.
+    async fn claim(&self) -> Option<task::Model> {
+        static SLOT: AtomicUsize = AtomicUsize::new(1);
+        let worker = announce(&self.app, "worker", SLOT.fetch_add(1, Ordering::Relaxed)).await.unwrap();
+        self.app.queue.claim(worker).await.unwrap()
+    }
+
+    /// All workers fall silent for ever.
+    async fn kill_workers(&self) {
+        let tx = self.app.db.write().await.unwrap();
+        let never = app_status::ActiveModel { last_heartbeat: Set(OffsetDateTime::UNIX_EPOCH), ..Default::default() };
+        app_status::Entity::update_many().set(never).exec(&*tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn claimed(&self) -> Option<Uuid> {
+        self.claim().await.map(|row| row.pulp_id)
+    }
+
+    async fn end(&self, id: Uuid) {
+        self.app.queue.finish(id, super::queue::Ended::Completed(None)).await.unwrap();
+    }
+
+    async fn row(&self, id: Uuid) -> task::Model {
+        task::Entity::find_by_id(id).one(self.app.db.read()).await.unwrap().expect("the task exists")
+    }
+
+    /// Runs the one task that is ready to its end.
+    async fn run_one(&self) -> task::Model {
+        let row = self.claim().await.expect("a task is ready");
+        let id = row.pulp_id;
+        run_task(&self.app, row, &CancellationToken::new()).await;
+        self.row(id).await
+    }
+}
+
+on_both!(tasks_are_taken_in_the_order_in_which_they_came, |sample| {
+    let (one, two) = (sample.exclusive("a").await, sample.exclusive("b").await);
+    assert_eq!(sample.claimed().await, Some(one));
+    assert_eq!(sample.claimed().await, Some(two));
+    assert_eq!(sample.claimed().await, None);
+});
+
+on_both!(an_exclusive_lock_is_held_until_its_task_ends, |sample| {
+    let (one, two) = (sample.exclusive("a").await, sample.exclusive("a").await);
+    assert_eq!(sample.claimed().await, Some(one));
+    assert_eq!(sample.claimed().await, None);
+    sample.end(one).await;
+    assert_eq!(sample.claimed().await, Some(two));
+});
+
+on_both!(shared_locks_go_together_and_wait_for_an_earlier_exclusive_one, |sample| {
+    let (one, two) = (sample.shared("a").await, sample.shared("a").await);
+    let alone = sample.exclusive("a").await;
+    let late = sample.shared("a").await;
+    assert_eq!(sample.claimed().await, Some(one));
+    assert_eq!(sample.claimed().await, Some(two));
+    assert_eq!(sample.claimed().await, None, "the exclusive one waits, and the late one does not overtake it");
+    sample.end(one).await;
+    sample.end(two).await;
+    assert_eq!(sample.claimed().await, Some(alone));
+    assert_eq!(sample.claimed().await, None);
+    sample.end(alone).await;
+    assert_eq!(sample.claimed().await, Some(late));
+});
+
+on_both!(a_busy_resource_holds_up_nobody_else, |sample| {
+    let busy = sample.exclusive("a").await;
+    sample.exclusive("a").await;
+    let other = sample.exclusive("b").await;
+    assert_eq!(sample.claimed().await, Some(busy));
+    assert_eq!(sample.claimed().await, Some(other));
+});
+
+on_both!(locks_die_with_their_task, |sample| {
+    let row = sample.queue(Chore { exclusive: vec!["a".to_owned()], ..Chore::default() }).await;
+    assert_eq!(row.reserved_resources_record.0[0], "a");
+    assert!(row.reserved_resources_record.0[1].starts_with("shared:prn:core.domain:"));
+    sample.run_one().await;
+    assert!(task_reservation::Entity::find().all(sample.app.db.read()).await.unwrap().is_empty());
+});
+
+on_both!(a_task_returns_its_result, |sample| {
+    sample.queue(Chore { deed: Deed::Return, ..Chore::default() }).await;
+    let row = sample.run_one().await;
+    assert_eq!(row.state, state::COMPLETED);
+    assert_eq!(row.result, Some(42.into()));
+    assert!(row.started_at.is_some() && row.finished_at.is_some());
+});
+
+on_both!(a_failure_says_why, |sample| {
+    sample.queue(Chore { deed: Deed::Fail, ..Chore::default() }).await;
+    let row = sample.run_one().await;
+    assert_eq!(row.state, state::FAILED);
+    assert!(row.error.unwrap()["description"].as_str().unwrap().contains("It went wrong."));
+});
+
+on_both!(a_panic_fails_one_task, |sample| {
+    sample.queue(Chore { deed: Deed::Panic, exclusive: vec!["a".to_owned()], ..Chore::default() }).await;
+    let next = sample.exclusive("a").await;
+    assert_eq!(sample.run_one().await.state, state::FAILED);
+    assert_eq!(sample.run_one().await.pulp_id, next);
+});
+
+on_both!(a_waiting_task_is_canceled_at_once, |sample| {
+    let id = sample.exclusive("a").await;
+    assert_eq!(sample.app.queue.cancel(id).await.unwrap().state, state::CANCELED);
+    assert_eq!(sample.claimed().await, None);
+    assert_eq!(sample.app.queue.cancel(id).await.unwrap().state, state::CANCELED, "again");
+});
+
+on_both!(a_task_that_has_ended_cannot_be_canceled, |sample| {
+    sample.exclusive("a").await;
+    let row = sample.run_one().await;
+    assert!(matches!(sample.app.queue.cancel(row.pulp_id).await, Err(Error::Conflict(_))));
+});
+
+on_both!(a_running_task_stops_when_it_is_canceled, |sample| {
+    let stop = CancellationToken::new();
+    let workers = tokio::spawn(Worker::new(sample.app.clone()).run(stop.clone()));
+    let row = sample.queue(Chore { deed: Deed::Hang, ..Chore::default() }).await;
+    HANGING.acquire().await.unwrap().forget();
+    sample.app.queue.cancel(row.pulp_id).await.unwrap();
+    let row =
+        tokio::time::timeout(Duration::from_secs(20), sample.app.queue.ended(row.pulp_id)).await.unwrap().unwrap();
+    assert_eq!(row.state, state::CANCELED);
+    let reports = progress_report::Entity::find().all(sample.app.db.read()).await.unwrap();
+    assert_eq!((reports[0].state.as_str(), reports[0].done), (state::CANCELED, 1));
+    stop.cancel();
+    workers.await.unwrap().unwrap();
+});
+
+on_both!(workers_wake_up_for_every_task, |sample| {
+    let stop = CancellationToken::new();
+    let workers = tokio::spawn(Worker::new(sample.app.clone()).run(stop.clone()));
+    for _ in 0..20 {
+        let id = sample.exclusive("a").await;
+        let ended = tokio::time::timeout(Duration::from_secs(20), sample.app.queue.ended(id)).await;
+        assert_eq!(ended.unwrap().unwrap().state, state::COMPLETED);
+    }
+    stop.cancel();
+    workers.await.unwrap().unwrap();
+});
+
+on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
+    let id = sample.exclusive("a").await;
+    let next = sample.exclusive("a").await;
+    assert_eq!(sample.claimed().await, Some(id));
+    let unit = sample.note("a", "1").await;
+    let tx = sample.app.db.write().await.unwrap();
+    Draft::new(id).add(&*tx, &[unit]).await.unwrap();
+    tx.commit().await.unwrap();
+    sample.kill_workers().await;
+
+    assert_eq!(crate::tasking::recovery::fail_orphans(&sample.app).await.unwrap(), 1);
+
+    let row = sample.row(id).await;
+    assert_eq!(row.state, state::FAILED);
+    assert_eq!(row.error.unwrap()["description"], "Worker has gone missing.");
+    assert!(staged_content::Entity::find().all(sample.app.db.read()).await.unwrap().is_empty());
+    assert_eq!(sample.claimed().await, Some(next));
+});
+
+on_both!(a_task_of_a_missing_plugin_fails_and_says_so, |sample| {
+    let row = sample.queue(Chore::default()).await;
+    let tx = sample.app.db.write().await.unwrap();
+    let renamed =
+        task::ActiveModel { pulp_id: Set(row.pulp_id), task_type: Set("gone/chores".to_owned()), ..Default::default() };
+    renamed.update(&*tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let row = sample.run_one().await;
+    assert!(row.error.unwrap()["description"].as_str().unwrap().contains("no plugin for 'gone/chores'"));
+});
