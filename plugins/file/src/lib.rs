@@ -31,5 +31,4 @@ register!(Plugin {
     version: pulpcore::CORE_VERSION,
     summary: "Files at paths, synced by manifest or uploaded.",
     migrations: migrations::all,
-    settings: &[],
 });

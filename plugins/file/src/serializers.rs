@@ -40,19 +40,10 @@ pub struct FileRepositoryBody {
 
 /// The details of the last sync, or an empty object if there was none.
 #[derive(Clone, Debug, Default, Serialize)]
-#[serde(untagged)]
-pub enum LastSync {
-    /// There was one.
-    Details(SyncDetails),
-    /// There was none.
-    #[default]
-    Never {},
-}
-
-impl From<Option<SyncDetails>> for LastSync {
-    fn from(details: Option<SyncDetails>) -> Self {
-        details.map_or(Self::Never {}, Self::Details)
-    }
+pub struct LastSync {
+    /// What it saw and made.
+    #[serde(flatten)]
+    pub details: Option<SyncDetails>,
 }
 
 /// A publication of files.

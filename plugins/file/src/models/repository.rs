@@ -7,7 +7,7 @@ use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::serializers::FileRepositoryBody;
+use crate::serializers::{FileRepositoryBody, LastSync};
 use crate::tasks::publish;
 
 /// One row.
@@ -59,7 +59,7 @@ impl Detail for Entity {
         FileRepositoryBody {
             autopublish: row.autopublish,
             manifest: row.manifest.clone(),
-            last_sync_details: row.last_sync_details.clone().into(),
+            last_sync_details: LastSync { details: row.last_sync_details.clone() },
         }
     }
 

@@ -1,8 +1,7 @@
 //! Sync: what a remote's manifest names becomes a version.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use futures::{Stream, StreamExt, TryStreamExt};
+use async_stream::try_stream;
+use futures::TryStreamExt;
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result, Upstream};
 use pulpcore::models::{content_artifact, remote, repository_version};
@@ -165,27 +164,25 @@ async fn is_whole(cx: &TaskCx, remote: &remote::Model, version: &repository_vers
 
 /// Declares what the manifest names.
 async fn declare(cx: &TaskCx, session: &Session, remote: &remote::Model, manifest: &Received) -> Result<()> {
-    let progress = &cx.progress("Parsing Metadata Lines", "sync.parsing.metadata");
-    let lines = Download::new(&Request::get(&remote.url), HeaderMap::new(), manifest.read().await?.body);
-    let count = &AtomicI64::new(0);
-    let counted = entries(&remote.url, lines.lines(LONGEST_LINE)).and_then(|entry| async move {
-        count.fetch_add(1, Ordering::Relaxed);
-        progress.increment(1).await?;
-        declared(remote, entry)
-    });
-    session.save::<FileContent>(counted).await?;
-    progress.set_total(count.load(Ordering::Relaxed));
-    progress.increment(0).await
-}
-
-/// The entries of a manifest's lines.
-fn entries(url: &str, lines: impl Stream<Item = Result<String>> + Send) -> impl Stream<Item = Result<Entry>> + Send {
-    lines.zip(futures::stream::iter(1..)).filter_map(move |(line, number)| {
-        let parsed = line.and_then(|line| {
-            Entry::parse(&line, number).map_err(|bad| Error::upstream(url, Upstream::Content(bad.to_string())))
-        });
-        std::future::ready(parsed.transpose())
-    })
+    let progress = cx.progress("Parsing Metadata Lines", "sync.parsing.metadata");
+    let body = Download::new(&Request::get(&remote.url), HeaderMap::new(), manifest.read().await?.body);
+    let entries = try_stream! {
+        let mut lines = body.lines(LONGEST_LINE);
+        let (mut number, mut count) = (0, 0);
+        while let Some(line) = lines.try_next().await? {
+            number += 1;
+            let entry = Entry::parse(&line, number)
+                .map_err(|bad| Error::upstream(&remote.url, Upstream::Content(bad.to_string())))?;
+            if let Some(entry) = entry {
+                count += 1;
+                progress.increment(1).await?;
+                yield declared(remote, entry)?;
+            }
+        }
+        progress.set_total(count);
+        progress.finish().await?;
+    };
+    session.save::<FileContent>(entries).await
 }
 
 fn declared(remote: &remote::Model, entry: Entry) -> Result<Declared<content::Model>> {

@@ -41,7 +41,7 @@ mod known;
 mod resolve;
 mod rows;
 mod save;
-#[cfg(all(test, feature = "sqlite", feature = "testkit"))]
+#[cfg(all(test, feature = "testkit"))]
 mod tests;
 
 use std::fmt;
