@@ -7,3 +7,4 @@ pub mod download;
 mod pipeline;
 
 pub use self::pipeline::{Declared, DeclaredArtifact, Saved, Session};
+pub(crate) mod repair;

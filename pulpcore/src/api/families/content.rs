@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::network::NetworkConfig;
 use super::upload;
 use super::version::{Relation, units_of};
 use crate::api::bodies::LabelMap;
@@ -59,6 +60,9 @@ pub(crate) struct Body {
     #[serde(default, skip_serializing)]
     #[schema(write_only, min_length = 1, nullable = false)]
     pub(crate) file_url: Option<String>,
+    #[serde(default, skip_serializing)]
+    #[schema(write_only, required = false, value_type = NetworkConfig)]
+    pub(crate) downloader_config: Option<NetworkConfig>,
     /// The MD5 checksum if available.
     #[serde(skip_deserializing)]
     #[schema(read_only, required = false, nullable = false)]
@@ -142,6 +146,7 @@ impl View for content::Entity {
                 file: None,
                 upload: None,
                 file_url: None,
+                downloader_config: None,
                 md5: file.and_then(|file| file.md5.clone()),
                 sha1: file.and_then(|file| file.sha1.clone()),
                 sha224: file.and_then(|file| file.sha224.clone()),

@@ -3,6 +3,7 @@
 pub(crate) mod content;
 pub(crate) mod distribution;
 pub(crate) mod general;
+pub(crate) mod network;
 pub(crate) mod publication;
 pub(crate) mod remote;
 pub(crate) mod repository;

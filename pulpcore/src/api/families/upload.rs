@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::content::Body;
 use super::general::returns;
+use super::network::NetworkConfig;
 use super::writable::referenced;
 use crate::api::bodies::AsyncOperationResponse;
 use crate::api::cx::Cx;
@@ -39,8 +40,8 @@ pub(crate) enum Source {
     Artifact(Uuid),
     /// A chunked upload that is complete.
     Upload(Uuid),
-    /// A URL.
-    Url(String),
+    /// A URL, and how to reach it (encrypted).
+    Url { url: String, config: Option<String> },
 }
 
 /// Makes a content unit from a file, and may put it into a repository.
@@ -70,7 +71,7 @@ impl Task for CreateContent {
             None => Locks::default(),
         };
         match &self.source {
-            Source::Artifact(_) | Source::Url(_) => locks,
+            Source::Artifact(_) | Source::Url { .. } => locks,
             Source::Upload(id) => locks.exclusive(prn("core.upload", id)),
         }
     }
@@ -80,7 +81,7 @@ impl Task for CreateContent {
         let artifact = match &self.source {
             Source::Artifact(id) => artifact::Entity::find_by_id(*id).one(cx.db().read()).await?,
             Source::Upload(id) => Some(crate::api::resources::uploads::commit(&cx, *id, None).await?),
-            Source::Url(url) => Some(download(cx.app(), url).await?),
+            Source::Url { url, config } => Some(download(cx.app(), url, config.as_deref()).await?),
         };
         let artifact = artifact.ok_or_else(|| crate::api::not_found("Artifact"))?;
         let (id, _) = make(cx.app(), noun, self.body, &artifact, self.labels).await?;
@@ -170,7 +171,8 @@ async fn posted(cx: &mut Cx, noun: &Noun, schema: &BodySchema) -> Result<Posted>
         }
         (.., Some(url)) => {
             check_url(url, &cx.app.download_settings()).map_err(|message| Error::invalid("file_url", message))?;
-            Source::Url(url.clone())
+            let config = body.downloader_config.as_ref().map(|config| config.sealed(&cx.app)).transpose()?;
+            Source::Url { url: url.clone(), config }
         }
         (None, None, None, None) => return Err(missing("file")),
     };
@@ -204,7 +206,7 @@ async fn upload_now(cx: &mut Cx, noun: &'static Noun, schema: &BodySchema) -> Re
     }
     let artifact = match source {
         Source::Artifact(id) => artifact::Entity::find_by_id(id).one(cx.app.db.read()).await?,
-        Source::Url(url) => Some(download(&cx.app, &url).await?),
+        Source::Url { url, config } => Some(download(&cx.app, &url, config.as_deref()).await?),
         Source::Upload(_) => {
             return Err(Error::invalid("upload", "A chunked upload takes a task: post it to the collection instead."));
         }
@@ -260,8 +262,11 @@ async fn make(
 }
 
 /// Downloads a URL into an artifact.
-async fn download(app: &App, url: &str) -> Result<artifact::Model> {
-    let config = RemoteConfig { url: url.to_owned(), ..RemoteConfig::default() };
+async fn download(app: &App, url: &str, config: Option<&str>) -> Result<artifact::Model> {
+    let config = match config {
+        Some(sealed) => NetworkConfig::opened(app, sealed)?.remote(url),
+        None => RemoteConfig { url: url.to_owned(), ..RemoteConfig::default() },
+    };
     let downloader = downloader(&config, &app.download_settings())?;
     let expected = Expected { max_size: Some(app.settings.max_upload_size), ..Expected::default() };
     let received = fetch(&*downloader, Request::get(url), |download| {

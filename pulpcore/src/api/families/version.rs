@@ -19,12 +19,14 @@ use crate::api::list::{self, Paged};
 use crate::api::query::values;
 use crate::api::reader::Reader;
 use crate::api::shape;
+use crate::api::validate::{BodySchema, Mode};
 use crate::error::{Error, Result};
 use crate::models::{
     repository, repository_content as membership, repository_version, repository_version_count as counts,
 };
 use crate::plugin::{Family, Locks, Noun, Task, TaskCx, TaskKind, register};
 use crate::refs::{Target, VERSION_MODEL, prn};
+use crate::sync::repair::RepairVersion;
 use crate::{registry, versions};
 
 /// How many units of a type, and where to see them.
@@ -192,7 +194,40 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
         .tagged(&of_versions)
         .about("Delete a repository version")
         .answers(202, Described::of::<AsyncOperationResponse>()),
+        repair_endpoint(noun, &detail),
     ]
+}
+
+/// How thoroughly to look.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Repair {
+    /// Will verify that the checksum of all stored files matches saved in the database. Otherwise only the existence of
+    /// the files will be checked. Enabled by default.
+    #[serde(default = "yes")]
+    #[schema(default = true, required = false)]
+    verify_checksums: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn repair_endpoint(noun: &'static Noun, detail: &str) -> Endpoint {
+    let schema = std::sync::Arc::new(BodySchema::of::<Repair>());
+    Endpoint::new(Method::POST, format!("{detail}repair/"), operation_id(noun, "versions_repair"), move |mut cx| {
+        let schema = std::sync::Arc::clone(&schema);
+        async move {
+            let row = in_path(&cx, noun).await?;
+            let Repair { verify_checksums } = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
+            let repository = prn(noun.prn_model(), row.repository_id);
+            cx.dispatch(RepairVersion { version: row.pulp_id, repository, verify_checksums }).await
+        }
+    })
+    .of_object(detail, version_href_name(noun))
+    .tagged(format!("{} Versions", tag(noun)))
+    .about("Trigger an asynchronous task to repair a repository version")
+    .takes(Described::of::<Repair>())
+    .answers(202, Described::of::<AsyncOperationResponse>())
 }
 
 /// The list over all repositories.
