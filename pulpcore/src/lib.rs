@@ -150,6 +150,7 @@ pub mod api;
 pub mod app;
 pub mod artifacts;
 pub mod auth;
+pub mod content;
 pub mod db;
 pub mod error;
 pub mod migrate;
