@@ -1,3 +1,4 @@
 //! What every plugin must do.
 
 mod common;
+
