@@ -161,7 +161,7 @@ pub async fn names_are_hrefs_or_prns(pulp: &TestPulp, subject: &Subject) {
     assert_eq!(held(pulp, subject, &made[0]).await, [one].into());
     let found = pulp.get(&format!("{}?prn__in={prn}", subject.content)).await.results();
     assert_eq!(found.len(), 1);
-    let unknown = text(&pulp.get(&repository).await.ok(), "pulp_href").replace(|digit| digit == '7', "8");
+    let unknown = text(&pulp.get(&repository).await.ok(), "pulp_href").replace('7', "8");
     pulp.get(&unknown).await.missing();
 }
 
