@@ -190,6 +190,9 @@ impl Variant {
             "description": "List of profilers to use on tasks.",
             "schema": { "type": "array", "items": { "type": "string" } },
         })];
+        parameters.extend(endpoint.headers.iter().map(
+            |header| json!({ "in": "header", "name": header.name, "required": true, "schema": kind(&header.kind) }),
+        ));
         for name in names_in(&self.path(endpoint)) {
             let schema = match name.as_str() {
                 "number" | "id" => json!({ "type": "integer", "format": "int64" }),
