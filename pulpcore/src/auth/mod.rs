@@ -1,29 +1,20 @@
-//! Who may log in.
+//! Who is asking: basic authentication (RFC 7617) against the users' table.
+//!
+//! A password check is made to be slow, and clients of the API send their password with every request. So a password
+//! that was verified is remembered for a moment ([`Credentials`]), as a keyed hash beside the stored password that it
+//! was verified against. What is stored is read anew for every request: a changed password, or a user who may no longer
+//! log in, is effective at once, whichever process changed it.
 
-use crate::error::{Error, Result};
+mod basic;
+mod credentials;
+mod password;
+mod users;
 
-/// Credentials that were verified a moment ago.
-#[derive(Debug)]
-pub(crate) struct Credentials;
-
-impl Credentials {
-    /// Remembers for so many seconds.
-    pub(crate) fn new(_seconds: u64) -> Self {
-        Self
-    }
-}
-
-/// Hashes a password for the users' table, on a thread where it may take its time.
-///
-/// # Errors
-/// [`Error::Internal`] if the library refuses, which it does not for passwords of less than 4 GiB.
-pub async fn hash_password(password: &str) -> Result<String> {
-    use argon2::password_hash::{PasswordHasher, SaltString};
-    let password = password.to_owned();
-    let hash = move || {
-        let internal = |error: argon2::password_hash::Error| Error::internal(error.to_string());
-        let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).map_err(internal)?;
-        Ok(argon2::Argon2::default().hash_password(password.as_bytes(), &salt).map_err(internal)?.to_string())
-    };
-    tokio::task::spawn_blocking(hash).await.map_err(Error::internal)?
-}
+pub(crate) use self::basic::Refused;
+pub use self::credentials::Credentials;
+#[cfg(feature = "testkit")]
+pub(crate) use self::password::hash_cheaply;
+pub use self::password::hash_password;
+#[cfg(feature = "testkit")]
+pub(crate) use self::users::insert_admin;
+pub use self::users::{ADMIN, ensure_admin, random_password, set_password};

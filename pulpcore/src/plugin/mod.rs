@@ -29,7 +29,7 @@ pub use self::detail::{Detail, NoFields};
 pub use self::distribution::{ContentCx, Distribution};
 pub use self::live::LiveApi;
 pub use self::noun::{Family, Master, Noun};
-pub(crate) use self::noun::{Hooks, Table, insert};
+pub(crate) use self::noun::{Hooks, Table, insert, key};
 pub use self::publication::{Publication, Publisher};
 pub use self::remote::Remote;
 pub use self::repository::{NewVersion, Repository};

@@ -1,0 +1,40 @@
+//! Distributions: what is served of a publication. Everything that they hold is core's.
+
+use pulpcore::models::distribution;
+use pulpcore::plugin::{Detail, Distribution, NoFields};
+use sea_orm::entity::prelude::*;
+
+/// One row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "file_filedistribution")]
+pub struct Model {
+    /// The distribution's key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub distribution_ptr_id: Uuid,
+}
+
+/// Relations are spelled out where they are used.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Detail for Entity {
+    type Master = distribution::Entity;
+    const TYPE: &'static str = "file.file";
+    const MODEL: &'static str = "FileDistribution";
+    const ENDPOINT: &'static str = "file";
+    type Body = NoFields;
+
+    fn read(_row: &Model) -> NoFields {
+        NoFields {}
+    }
+
+    fn write(_row: &mut Model, _body: NoFields) {}
+}
+
+impl Distribution for Entity {
+    const PUBLICATIONS: &'static [&'static str] = &["file.file"];
+    // As in Pulp: a version without a publication has no manifest and is not served.
+    const SERVES_VERSIONS: bool = false;
+}

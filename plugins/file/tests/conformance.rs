@@ -1,0 +1,4 @@
+//! What every plugin must do.
+
+mod common;
+

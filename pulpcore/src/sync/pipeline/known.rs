@@ -1,0 +1,78 @@
+//! Units by their natural key.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use sea_orm::{ConnectionTrait, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
+use uuid::Uuid;
+
+use crate::db::{self, rows_per_statement};
+use crate::error::Result;
+use crate::plugin::{Content, key};
+
+/// The columns by which units of a type are the same: its natural key, and the domain that its table keeps.
+pub(super) fn columns<C: Content>() -> Vec<C::Column> {
+    let mut columns = C::NATURAL_KEY.to_vec();
+    if let Some(domain) = domain::<C>()
+        && columns.iter().all(|column| column.as_str() != domain.as_str())
+    {
+        columns.push(domain);
+    }
+    columns
+}
+
+/// The column of the domain, if the table has one.
+pub(super) fn domain<C: Content>() -> Option<C::Column> {
+    C::Column::iter().find(|column| column.as_str() == "pulp_domain_id")
+}
+
+/// What a unit has in those columns.
+pub(super) fn value<C: Content>(row: &C::Model) -> Vec<Value> {
+    columns::<C>().into_iter().map(|column| row.get(column)).collect()
+}
+
+#[derive(FromQueryResult)]
+struct Found {
+    n: i64,
+    id: Uuid,
+}
+
+/// The keys of those units that are in the database, by their place in `wanted`.
+pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Model]) -> Result<HashMap<usize, Uuid>> {
+    let columns = columns::<C>();
+    let mut found = HashMap::new();
+    let most = rows_per_statement(columns.len());
+    for (nth, rows) in wanted.chunks(most).enumerate() {
+        let (sql, values) = query::<C>(&columns, rows);
+        let rows = db::rows::<Found>(db, &sql, values).await?;
+        found.extend(rows.into_iter().filter_map(|row| Some((nth * most + usize::try_from(row.n).ok()?, row.id))));
+    }
+    Ok(found)
+}
+
+/// One statement that joins a list of keys with the table. The order of a `CROSS JOIN` is kept by SQLite: it walks the
+/// list and looks each key up in the index.
+fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model]) -> (String, Vec<Value>) {
+    let mut values = Vec::with_capacity(rows.len() * columns.len());
+    let mut list = String::with_capacity(rows.len() * (8 + 7 * columns.len()));
+    for (n, row) in rows.iter().enumerate() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(list, "{}({n}", if n == 0 { "" } else { "," });
+        for column in columns {
+            values.push(row.get(*column));
+            let _ = write!(list, ",${}", values.len());
+        }
+        list.push(')');
+    }
+    let names: String = (0..columns.len()).map(|c| format!(", c{c}")).collect();
+    let same: Vec<_> =
+        columns.iter().enumerate().map(|(c, column)| format!("d.\"{}\" = w.c{c}", column.as_str())).collect();
+    let sql = format!(
+        "WITH w (n{names}) AS (VALUES {list}) \
+         SELECT CAST(w.n AS BIGINT) AS n, d.\"{}\" AS id FROM w CROSS JOIN \"{}\" d WHERE {}",
+        key::<C>().as_str(),
+        C::default().table_name(),
+        same.join(" AND "),
+    );
+    (sql, values)
+}

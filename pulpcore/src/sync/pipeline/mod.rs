@@ -1,0 +1,238 @@
+//! From declarations to a version.
+//!
+//! A plugin reads a remote's metadata and declares what stands there, unit by unit, as a stream. Everything else happens
+//! here: finding what is known already, downloading what is missing, saving both in batches, and making one version of
+//! all of it.
+//!
+//! ```text
+//!   declared ──▶ resolve ──▶ fetch ──▶ batch ──▶ save ──▶ draft ──▶ commit: one version
+//!   a stream     look-ups,   up to     bounded   one       keys in
+//!                a batch     N at      by count  transac-  a table
+//!                at a time   once      and bytes tion each
+//! ```
+//!
+//! Fetching goes on while the batch before is saved; a slow database or disk holds the downloads up, and they hold the
+//! stream of declarations up, so that memory stays flat whatever the repository's size. Order means nothing.
+//!
+//! Types of content are saved one after the other into the same [`Session`]; nothing of it can be seen in the repository
+//! before [`Session::commit`]. What was saved by a sync that fails is found again by the next one.
+//!
+//! ```no_run
+//! # use futures::stream;
+//! # use pulpcore::error::Result;
+//! # use pulpcore::models::remote;
+//! # use pulpcore::plugin::{Content, TaskCx};
+//! # use pulpcore::sync::{Declared, Session};
+//! # async fn example<P: Content, A: Content>(
+//! #     cx: &TaskCx, repository: uuid::Uuid, remote: &remote::Model,
+//! #     packages: Vec<Result<Declared<P::Model>>>, advisories: Vec<Result<Declared<A::Model>>>,
+//! # ) -> Result<()> {
+//! let session = Session::open(cx, repository, remote)?;
+//! session.save::<P>(stream::iter(packages)).await?;
+//! session.save::<A>(stream::iter(advisories)).await?;
+//! let version = session.commit(true).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod declared;
+mod fetch;
+mod known;
+mod resolve;
+mod rows;
+mod save;
+#[cfg(all(test, feature = "testkit"))]
+mod tests;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use self::declared::Unit;
+pub use self::declared::{Declared, DeclaredArtifact, Saved};
+use super::download::{self, Downloader};
+use crate::error::{Error, Result};
+use crate::models::{remote, repository_version, repository_version_count as counts};
+use crate::plugin::{Content, TaskCx};
+use crate::tasking::Progress;
+use crate::versions::{self, Draft, NewVersion};
+
+/// One sync of one repository from one remote.
+pub struct Session {
+    parts: Arc<Parts>,
+    draft: Draft,
+    downloads: Progress,
+}
+
+/// What every stage needs.
+struct Parts {
+    cx: TaskCx,
+    repository: Uuid,
+    remote: Uuid,
+    downloader: Arc<dyn Downloader>,
+}
+
+/// How many batches may exist at once: one that fills up, one that waits, one that is being saved.
+const BATCHES: u64 = 3;
+
+impl Session {
+    /// Begins a sync with the downloader that the remote's URL asks for.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] or [`Error::Invalid`] if the remote cannot be used as it is configured.
+    pub fn open(cx: &TaskCx, repository: Uuid, remote: &remote::Model) -> Result<Self> {
+        let downloader = downloader(cx, remote)?;
+        Ok(Self::with_downloader(cx, repository, remote, downloader))
+    }
+
+    /// Begins a sync with a downloader of the plugin's own.
+    pub fn with_downloader(
+        cx: &TaskCx,
+        repository: Uuid,
+        remote: &remote::Model,
+        downloader: Arc<dyn Downloader>,
+    ) -> Self {
+        let downloads = cx.progress("Downloading Artifacts", "sync.downloading.artifacts");
+        let parts = Parts { cx: cx.clone(), repository, remote: remote.pulp_id, downloader };
+        Self { parts: Arc::new(parts), draft: Draft::new(cx.id()), downloads }
+    }
+
+    /// What fetches the bytes: for metadata, which the plugin reads itself.
+    pub fn downloader(&self) -> &dyn Downloader {
+        self.parts.downloader.as_ref()
+    }
+
+    /// Saves what is declared, with its files, and takes it down for the version. A unit that is known already is not
+    /// saved again, and bytes that are in the storage are not downloaded again. A unit that is declared twice counts once.
+    ///
+    /// # Errors
+    /// The first failure ends it: the stream's own, [`Error::Upstream`] with the URL for a download, or a fault of the
+    /// database or the storage.
+    pub async fn save<C: Content>(
+        &self,
+        declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
+    ) -> Result<()> {
+        self.save_each::<C>(declared, |_| ()).await
+    }
+
+    /// [`Session::save`], and tells `saved` of each batch, once it is committed: units of other types may need the keys.
+    ///
+    /// # Errors
+    /// As [`Session::save`].
+    pub async fn save_each<C: Content>(
+        &self,
+        declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
+        mut saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
+    ) -> Result<()> {
+        let (sender, mut batches) = mpsc::channel(1);
+        let save = async {
+            while let Some(batch) = batches.recv().await {
+                let (units, downloaded) = save::save::<C>(&self.parts, &self.draft, batch).await?;
+                if downloaded > 0 {
+                    self.downloads.increment(downloaded).await?;
+                }
+                saved(units);
+            }
+            Ok(())
+        };
+        tokio::try_join!(self.fetch::<C>(declared, sender), save).map(|_| ())
+    }
+
+    /// Resolves, downloads, and hands over batches until nothing more is declared.
+    async fn fetch<C: Content>(
+        &self,
+        declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
+        batches: mpsc::Sender<Vec<Unit<C::Model>>>,
+    ) -> Result<()> {
+        let settings = &self.parts.cx.app().settings;
+        let most = settings.sync_batch_size.max(1);
+        let heaviest = (settings.sync_max_in_flight_mb << 20) / BATCHES;
+        let units = declared
+            .ready_chunks(most)
+            .then(|chunk| resolve::resolve::<C>(Arc::clone(&self.parts), chunk))
+            .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
+            .try_flatten();
+        let fetched = units
+            .map_ok(|unit| fetch::fetch(Arc::clone(&self.parts), unit))
+            .try_buffer_unordered(self.parts.downloader.concurrency().max(1));
+        let mut fetched = pin!(fetched);
+        let (mut batch, mut weight) = (Vec::new(), 0);
+        while let Some(unit) = fetched.try_next().await? {
+            weight += unit.weight();
+            batch.push(unit);
+            if batch.len() >= most || weight >= heaviest {
+                weight = 0;
+                hand_over(&batches, std::mem::take(&mut batch)).await?;
+            }
+        }
+        if !batch.is_empty() {
+            hand_over(&batches, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a version of everything that was saved: added to the latest version's content or, with `mirror`, instead of
+    /// it. Records it as what the task made and lets the repository's plugin act on it. `None` if nothing changed.
+    ///
+    /// # Errors
+    /// Whatever refuses the version; the repository stays as it was then.
+    pub async fn commit(self, mirror: bool) -> Result<Option<repository_version::Model>> {
+        let cx = &self.parts.cx;
+        self.downloads.finish().await?;
+        let associating = cx.progress("Associating Content", "associating.content");
+        let tx = cx.db().write().await?;
+        let mut version = NewVersion::open(&tx, self.parts.repository).await?;
+        if mirror {
+            version.remove_others(self.draft.units()).await?;
+        }
+        version.add_selected(self.draft.units()).await?;
+        let version = version.complete().await?;
+        self.draft.clear(&*tx).await?;
+        tx.commit().await?;
+        let (added, removed) = match &version {
+            Some(version) => changed(cx, version).await?,
+            None => (0, 0),
+        };
+        associating.done(added).await?;
+        if removed > 0 {
+            cx.progress("Un-Associating Content", "unassociating.content").done(removed).await?;
+        }
+        if let Some(version) = &version {
+            versions::created(cx, version).await?;
+        }
+        Ok(version)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { repository, remote, .. } = &*self.parts;
+        f.debug_struct("Session").field("repository", repository).field("remote", remote).finish_non_exhaustive()
+    }
+}
+
+/// The downloader for a remote's row.
+fn downloader(cx: &TaskCx, remote: &remote::Model) -> Result<Arc<dyn Downloader>> {
+    let config = crate::api::families::remote::config(cx.app(), remote)?;
+    download::downloader(&config, &cx.app().download_settings())
+}
+
+/// Waits for room. Whoever saves is gone only after a failure of its own, which is what is reported then.
+async fn hand_over<T>(batches: &mpsc::Sender<T>, batch: T) -> Result<()> {
+    batches.send(batch).await.map_err(|_| Error::Canceled)
+}
+
+/// How many units a version gained and lost.
+async fn changed(cx: &TaskCx, version: &repository_version::Model) -> Result<(i64, i64)> {
+    let rows = counts::Entity::find()
+        .filter(counts::Column::RepositoryVersionId.eq(version.pulp_id))
+        .all(cx.db().read())
+        .await?;
+    let sum = |kind: &str| rows.iter().filter(|row| row.count_type == kind).map(|row| row.count).sum();
+    Ok((sum("A"), sum("R")))
+}

@@ -1,0 +1,113 @@
+//! Many rows in few statements.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QuerySelect, QueryTrait,
+};
+use uuid::Uuid;
+
+use crate::db::{now, rows_per_statement};
+use crate::error::Result;
+use crate::models::{artifact, content_artifact, remote_artifact};
+
+/// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
+pub(super) async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: &OnConflict) -> Result<u64>
+where
+    A: ActiveModelTrait + Send,
+{
+    let most = rows_per_statement(<A::Entity as EntityTrait>::Column::iter().count());
+    let mut affected = 0;
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let statement = A::Entity::insert_many(rows.by_ref().take(most)).on_conflict(conflict.clone()).into_query();
+        affected += tx.execute(&statement).await?.rows_affected();
+    }
+    Ok(affected)
+}
+
+/// Says of rows that they are of use, which spares them from orphan cleanup. Of two syncs that say so of the same row,
+/// one is enough: rows that somebody else holds are passed over, so that nobody waits and nobody deadlocks.
+pub(super) async fn touch<E: EntityTrait>(
+    tx: &impl ConnectionTrait,
+    (key, time): (E::Column, E::Column),
+    ids: &[Uuid],
+) -> Result<()> {
+    for ids in ids.chunks(rows_per_statement(1)) {
+        let free = Query::select()
+            .column(key)
+            .from(E::default())
+            .and_where(key.is_in(ids.iter().copied()))
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+            .take();
+        let update = Query::update()
+            .table(E::default())
+            .value(time, Expr::value(now()))
+            .and_where(Expr::col(key).in_subquery(free))
+            .take();
+        tx.execute(&update).await?;
+    }
+    Ok(())
+}
+
+/// The artifacts with these digests, by digest.
+pub(super) async fn artifacts(
+    db: &impl ConnectionTrait,
+    domain: Uuid,
+    digests: &[String],
+) -> Result<HashMap<String, Uuid>> {
+    let mut found = HashMap::new();
+    for digests in digests.chunks(rows_per_statement(1)) {
+        let rows: Vec<(String, Uuid)> = artifact::Entity::find()
+            .select_only()
+            .columns([artifact::Column::Sha256, artifact::Column::PulpId])
+            .filter(artifact::Column::PulpDomainId.eq(domain))
+            .filter(artifact::Column::Sha256.is_in(digests))
+            .into_tuple()
+            .all(db)
+            .await?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// A file of a unit, as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownFile {
+    pub(super) id: Uuid,
+    pub(super) artifact: Option<Uuid>,
+}
+
+/// The files of units, by unit and path.
+pub(super) async fn files(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<HashMap<(Uuid, String), KnownFile>> {
+    let mut found = HashMap::new();
+    for units in units.chunks(rows_per_statement(1)) {
+        let rows = content_artifact::Entity::find()
+            .filter(content_artifact::Column::ContentId.is_in(units.iter().copied()))
+            .all(db)
+            .await?;
+        let known = |row: content_artifact::Model| {
+            ((row.content_id, row.relative_path), KnownFile { id: row.pulp_id, artifact: row.artifact_id })
+        };
+        found.extend(rows.into_iter().map(known));
+    }
+    Ok(found)
+}
+
+/// Where a remote offers files, by the file's key.
+pub(super) async fn offers(db: &impl ConnectionTrait, remote: Uuid, files: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    let mut found = HashMap::new();
+    for files in files.chunks(rows_per_statement(1)) {
+        let rows: Vec<(Uuid, String)> = remote_artifact::Entity::find()
+            .select_only()
+            .columns([remote_artifact::Column::ContentArtifactId, remote_artifact::Column::Url])
+            .filter(remote_artifact::Column::RemoteId.eq(remote))
+            .filter(remote_artifact::Column::ContentArtifactId.is_in(files.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
