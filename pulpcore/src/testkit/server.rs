@@ -232,6 +232,11 @@ impl TestPulp {
         self.send(self.request(Method::POST, path).multipart(form)).await
     }
 
+    /// `POST` of a form, for operations that take files and so no JSON.
+    pub async fn post_form(&self, path: &str, body: &impl Serialize) -> Answer {
+        self.send(self.request(Method::POST, path).form(body)).await
+    }
+
     /// `GET` of something below the content prefix, without credentials: `base/path/file`.
     pub async fn content(&self, path: &str) -> Answer {
         let path = format!("{}{}", self.settings.content_path_prefix, path.trim_start_matches('/'));
