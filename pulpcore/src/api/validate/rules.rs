@@ -95,8 +95,7 @@ pub(super) fn compile(schema: &Value, definitions: &Definitions) -> Result<Rule>
     } else if let Some(choices) = choices(schema) {
         kinds.push(Kind::Choice(choices));
     } else if let Some(parts) = parts(schema, "allOf") {
-        let constraining: Vec<&Value> = parts.iter().filter(|part| constrains(part)).collect();
-        kinds.push(match constraining[..] {
+        kinds.push(match parts {
             [only] => compile(only, definitions)?.kind,
             _ => Kind::Object(Fields::compile(&schema::flatten("of a field", schema, definitions)?, definitions)?),
         });
@@ -121,11 +120,6 @@ pub(super) fn compile(schema: &Value, definitions: &Definitions) -> Result<Rule>
     };
     let read_only = schema.get("readOnly") == Some(&Value::Bool(true));
     Ok(Rule { nullable: nullable || matches!(kind, Kind::Any), read_only, kind })
-}
-
-/// Whether a part of an `allOf` says more than a default or a description.
-fn constrains(part: &Value) -> bool {
-    ["$ref", "type", "enum", "allOf", "oneOf", "anyOf", "properties"].iter().any(|key| part.get(key).is_some())
 }
 
 fn of_type(name: &str, schema: &Value, definitions: &Definitions) -> Result<Kind> {
