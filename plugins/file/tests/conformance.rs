@@ -1,4 +1,3 @@
 //! What every plugin must do.
 
 mod common;
-

@@ -12,7 +12,8 @@ both_databases!(an_uploaded_file_is_a_unit_at_once, |pulp| {
     assert_eq!(unit["sha256"], "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
     assert!(unit["artifact"].is_string());
 
-    let again = pulp.upload("content/file/files/upload/", "hello", &[("relative_path", "greeting.txt")]).await.created();
+    let again =
+        pulp.upload("content/file/files/upload/", "hello", &[("relative_path", "greeting.txt")]).await.created();
     assert_eq!(href(&again), href(&unit), "the same file is the same unit");
 });
 

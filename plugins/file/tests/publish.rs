@@ -8,7 +8,8 @@ use serde_json::json;
 
 both_databases!(a_published_repository_is_served_with_its_manifest, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
     let publication = distribute(pulp, &repository, "some/files").await;
 
@@ -28,7 +29,8 @@ both_databases!(a_published_repository_is_served_with_its_manifest, |pulp| {
 
 both_databases!(a_manifest_can_have_another_name_or_none, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
     for (manifest, base_path) in [(json!("INDEX"), "named"), (json!(null), "bare")] {
         let body = json!({ "repository": repository, "manifest": manifest });
@@ -71,7 +73,8 @@ both_databases!(a_distributed_repository_serves_its_latest_version, |pulp| {
 
 both_databases!(a_distributed_version_cannot_be_deleted, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
     distribute(pulp, &repository, "d").await;
     let refused = pulp.delete(&format!("{repository}versions/1/")).await.refused();
@@ -81,7 +84,8 @@ both_databases!(a_distributed_version_cannot_be_deleted, |pulp| {
 });
 
 both_databases!(base_paths_never_overlap, |pulp| {
-    let make = async |path: &str| pulp.post("distributions/file/file/", json!({ "name": path, "base_path": path })).await;
+    let make =
+        async |path: &str| pulp.post("distributions/file/file/", json!({ "name": path, "base_path": path })).await;
     make("a/b").await.accepted().await.completed();
     for overlapping in ["a/b/c", "a"] {
         let refused = make(overlapping).await.refused();
@@ -105,7 +109,8 @@ both_databases!(a_distribution_serves_one_thing_only, |pulp| {
 
 both_databases!(typed_task_endpoints_queue_list_and_repeat, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
 
     let started = pulp.post("tasks/file/syncs/", json!({ "repository": repository, "remote": remote })).await;
     assert_eq!(started.status, 202);
@@ -121,6 +126,7 @@ both_databases!(typed_task_endpoints_queue_list_and_repeat, |pulp| {
     assert!(again.created_resources().is_empty(), "nothing has changed");
     assert_eq!(pulp.get("tasks/file/syncs/").await.results().len(), 2);
 
-    let published = pulp.post("tasks/file/publications/", json!({ "repository_version": format!("{repository}versions/1/") }));
+    let published =
+        pulp.post("tasks/file/publications/", json!({ "repository_version": format!("{repository}versions/1/") }));
     published.await.accepted().await.completed();
 });

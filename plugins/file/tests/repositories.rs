@@ -21,11 +21,14 @@ both_databases!(a_repository_is_read_as_it_was_written, |pulp| {
 both_databases!(every_mistake_in_a_body_is_named_at_once, |pulp| {
     let body = json!({ "name": "x", "url": "http://example.test/", "policy": "later", "download_concurrency": 0, "tls_validation": "maybe" });
     let refused = pulp.post("remotes/file/file/", body).await.refused();
-    assert_eq!(refused, json!({
-        "policy": ["\"later\" is not a valid choice."],
-        "tls_validation": ["Must be a valid boolean."],
-        "download_concurrency": ["Ensure this value is greater than or equal to 1."],
-    }));
+    assert_eq!(
+        refused,
+        json!({
+            "policy": ["\"later\" is not a valid choice."],
+            "tls_validation": ["Must be a valid boolean."],
+            "download_concurrency": ["Ensure this value is greater than or equal to 1."],
+        })
+    );
     let refused = pulp.post("repositories/file/file/", json!({})).await.refused();
     assert_eq!(refused, json!({ "name": ["This field is required."] }));
     let refused = pulp.post("repositories/file/file/", json!({ "name": "x", "bogus": 1 })).await.refused();
@@ -45,14 +48,21 @@ both_databases!(an_update_is_a_task_unless_nothing_changes, |pulp| {
     assert_eq!(pulp.get(&repository).await.ok()["description"], "new");
     pulp.put(&repository, json!({ "name": "other" })).await.accepted().await.completed();
     let read = pulp.get(&repository).await.ok();
-    assert_eq!((&read["name"], &read["description"]), (&json!("other"), &json!("new")), "PUT leaves what it does not name");
+    assert_eq!(
+        (&read["name"], &read["description"]),
+        (&json!("other"), &json!("new")),
+        "PUT leaves what it does not name"
+    );
     assert_eq!(pulp.put(&repository, json!({})).await.refused(), json!({ "name": ["This field is required."] }));
 });
 
 both_databases!(a_deleted_repository_is_gone_with_its_versions, |pulp| {
     let repository = repository(pulp, json!({ "name": "r" })).await;
     pulp.delete(&repository).await.accepted().await.completed();
-    assert_eq!(pulp.get(&repository).await.missing(), json!({ "detail": "No FileRepository matches the given query." }));
+    assert_eq!(
+        pulp.get(&repository).await.missing(),
+        json!({ "detail": "No FileRepository matches the given query." })
+    );
     assert!(pulp.get("repository_versions/").await.results().is_empty());
 });
 

@@ -9,7 +9,8 @@ use serde_json::json;
 
 both_databases!(a_sync_makes_a_version_with_every_file_of_the_manifest, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
 
     let task = sync(pulp, &repository, &remote).await.completed();
 
@@ -22,7 +23,8 @@ both_databases!(a_sync_makes_a_version_with_every_file_of_the_manifest, |pulp| {
 
 both_databases!(syncing_again_makes_no_version_and_downloads_only_the_manifest, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
 
     for optimize in [true, false] {
@@ -38,7 +40,8 @@ both_databases!(syncing_again_makes_no_version_and_downloads_only_the_manifest, 
 
 both_databases!(a_changed_file_replaces_the_one_with_its_path, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
     files.put("small/a.txt", "another");
     files.manifest("small/PULP_MANIFEST");
@@ -53,7 +56,8 @@ both_databases!(a_changed_file_replaces_the_one_with_its_path, |pulp| {
 
 both_databases!(a_mirror_drops_what_the_manifest_does_not_name, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     sync(pulp, &repository, &remote).await.completed();
     files.remove("small/a.txt");
     files.manifest("small/PULP_MANIFEST");
@@ -83,7 +87,8 @@ both_databases!(a_sync_without_any_remote_is_refused, |pulp| {
 
 both_databases!(content_on_demand_is_downloaded_when_it_is_asked_for_and_saved, |pulp| {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "on_demand").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "on_demand").await);
     sync(pulp, &repository, &remote).await.completed();
     assert_eq!(files.count("small/a.txt"), 0);
     distribute(pulp, &repository, "files").await;
@@ -120,7 +125,8 @@ both_databases!(changing_to_immediate_downloads_what_was_only_promised, |pulp| {
 /// Whatever the remote does wrong: the task fails and names the URL, and nothing half-written stays.
 async fn fails(pulp: &pulpcore::testkit::TestPulp, fault: Fault, said: &str) {
     let files = three_files().await;
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     files.fault("small/b.txt", fault);
 
     let failure = sync(pulp, &repository, &remote).await.failed();
@@ -176,7 +182,8 @@ both_databases!(a_passing_fault_is_tried_again, |pulp| {
 both_databases!(a_broken_manifest_is_named_with_its_line, |pulp| {
     let files = three_files().await;
     files.put("small/PULP_MANIFEST", "a.txt,nodigest,5\n");
-    let (repository, remote) = (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
+    let (repository, remote) =
+        (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     let failure = sync(pulp, &repository, &remote).await.failed();
     assert!(failure.contains("line 1"), "{failure}");
     assert!(failure.contains("PULP_MANIFEST"), "{failure}");
@@ -217,6 +224,7 @@ both_databases!(basic_authentication_and_headers_reach_the_remote, |pulp| {
 });
 
 both_databases!(a_local_folder_is_a_remote_only_where_the_operator_allows_it, |pulp| {
-    let refused = pulp.post("remotes/file/file/", json!({ "name": "local", "url": "file:///etc/passwd" })).await.refused();
+    let refused =
+        pulp.post("remotes/file/file/", json!({ "name": "local", "url": "file:///etc/passwd" })).await.refused();
     assert!(refused["url"][0].as_str().unwrap().contains("does not start with any of the allowed import paths"));
 });

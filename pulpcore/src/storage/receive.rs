@@ -355,7 +355,13 @@ impl Lanes {
             match joined(slot.await)? {
                 Lane::Hash(hasher) => digests.merge(hasher.finish().1),
                 // Closing can wait for a network filesystem.
-                writing => blocking(move || Ok(drop(writing))).await?,
+                writing => {
+                    let close = move || {
+                        drop(writing);
+                        Ok(())
+                    };
+                    blocking(close).await?;
+                }
             }
         }
         Ok(digests)

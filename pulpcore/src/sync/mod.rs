@@ -5,6 +5,6 @@
 
 pub mod download;
 mod pipeline;
+pub(crate) mod repair;
 
 pub use self::pipeline::{Declared, DeclaredArtifact, Saved, Session};
-pub(crate) mod repair;

@@ -3,6 +3,8 @@
 mod add;
 pub mod publish;
 mod synchronize;
+#[cfg(test)]
+mod tests;
 
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};

@@ -48,7 +48,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ use uuid::Uuid;
 use self::declared::Unit;
 pub use self::declared::{Declared, DeclaredArtifact, Saved};
 use super::download::{self, Downloader};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::{remote, repository_version, repository_version_count as counts};
 use crate::plugin::{Content, TaskCx};
 use crate::tasking::Progress;
@@ -84,7 +84,7 @@ impl Session {
     /// Begins a sync with the downloader that the remote's URL asks for.
     ///
     /// # Errors
-    /// [`Error::Upstream`] or [`Error::Invalid`] if the remote cannot be used as it is configured.
+    /// [`Error::Upstream`](crate::error::Error::Upstream) or [`Error::Invalid`](crate::error::Error::Invalid) if the remote cannot be used as it is configured.
     pub fn open(cx: &TaskCx, repository: Uuid, remote: &remote::Model) -> Result<Self> {
         let downloader = downloader(cx, remote)?;
         Ok(Self::with_downloader(cx, repository, remote, downloader))
@@ -111,8 +111,8 @@ impl Session {
     /// saved again, and bytes that are in the storage are not downloaded again. A unit that is declared twice counts once.
     ///
     /// # Errors
-    /// The first failure ends it: the stream's own, [`Error::Upstream`] with the URL for a download, or a fault of the
-    /// database or the storage.
+    /// The first failure ends it: the stream's own, [`Error::Upstream`](crate::error::Error::Upstream) with the URL for a
+    /// download, or a fault of the database or the storage.
     pub async fn save<C: Content>(
         &self,
         declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
@@ -127,51 +127,82 @@ impl Session {
     pub async fn save_each<C: Content>(
         &self,
         declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
-        mut saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
+        saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
     ) -> Result<()> {
-        let (sender, mut batches) = mpsc::channel(1);
-        let save = async {
-            while let Some(batch) = batches.recv().await {
-                let (units, downloaded) = save::save::<C>(&self.parts, &self.draft, batch).await?;
-                if downloaded > 0 {
-                    self.downloads.increment(downloaded).await?;
-                }
-                saved(units);
-            }
-            Ok(())
-        };
-        tokio::try_join!(self.fetch::<C>(declared, sender), save).map(|_| ())
+        let most = self.parts.cx.app().settings.sync_batch_size.max(1);
+        let (declare, to_resolve) = mpsc::channel(most);
+        let (resolved, to_fetch) = mpsc::channel(1);
+        let (fetched, to_save) = mpsc::channel(1);
+        // Four futures, each polled whatever the others do, with channels between them. In one chain of stream
+        // combinators a stage that waits would leave the one before it suspended wherever it happens to be: in the middle
+        // of a write transaction, which is what the stage that waits may be waiting for.
+        tokio::try_join!(
+            declared_one_by_one(declared, declare),
+            self.resolve_all::<C>(to_resolve, resolved, most),
+            self.fetch_all(to_fetch, fetched, most),
+            self.save_all::<C>(to_save, saved),
+        )
+        .map(|_| ())
     }
 
-    /// Resolves, downloads, and hands over batches until nothing more is declared.
-    async fn fetch<C: Content>(
+    /// Looks up what is declared, as much at a time as there is.
+    async fn resolve_all<C: Content>(
         &self,
-        declared: impl Stream<Item = Result<Declared<C::Model>>> + Send,
-        batches: mpsc::Sender<Vec<Unit<C::Model>>>,
+        mut declared: mpsc::Receiver<Declared<C::Model>>,
+        resolved: mpsc::Sender<Vec<Unit<C::Model>>>,
+        most: usize,
     ) -> Result<()> {
-        let settings = &self.parts.cx.app().settings;
-        let most = settings.sync_batch_size.max(1);
-        let heaviest = (settings.sync_max_in_flight_mb << 20) / BATCHES;
-        let units = declared
-            .ready_chunks(most)
-            .then(|chunk| resolve::resolve::<C>(Arc::clone(&self.parts), chunk))
-            .map_ok(|units| futures::stream::iter(units.into_iter().map(Ok)))
-            .try_flatten();
-        let fetched = units
-            .map_ok(|unit| fetch::fetch(Arc::clone(&self.parts), unit))
-            .try_buffer_unordered(self.parts.downloader.concurrency().max(1));
-        let mut fetched = pin!(fetched);
+        let mut chunk = Vec::with_capacity(most);
+        while declared.recv_many(&mut chunk, most).await > 0 {
+            let units = resolve::resolve::<C>(&self.parts, std::mem::take(&mut chunk)).await?;
+            if resolved.send(units).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Downloads what is missing, and gathers batches that are neither too long nor too heavy.
+    async fn fetch_all<M: Send>(
+        &self,
+        mut resolved: mpsc::Receiver<Vec<Unit<M>>>,
+        fetched: mpsc::Sender<Vec<Unit<M>>>,
+        most: usize,
+    ) -> Result<()> {
+        let heaviest = (self.parts.cx.app().settings.sync_max_in_flight_mb << 20) / BATCHES;
+        let units = stream::poll_fn(|cx| resolved.poll_recv(cx)).flat_map(stream::iter);
+        let fetching = units.map(|unit| fetch::fetch(Arc::clone(&self.parts), unit));
+        let mut done = pin!(fetching.buffer_unordered(self.parts.downloader.concurrency().max(1)));
         let (mut batch, mut weight) = (Vec::new(), 0);
-        while let Some(unit) = fetched.try_next().await? {
+        while let Some(unit) = done.try_next().await? {
             weight += unit.weight();
             batch.push(unit);
             if batch.len() >= most || weight >= heaviest {
                 weight = 0;
-                hand_over(&batches, std::mem::take(&mut batch)).await?;
+                if fetched.send(std::mem::take(&mut batch)).await.is_err() {
+                    return Ok(());
+                }
             }
         }
         if !batch.is_empty() {
-            hand_over(&batches, batch).await?;
+            // Whoever saves is gone only after a failure of its own, which is what is reported then.
+            let _ = fetched.send(batch).await;
+        }
+        Ok(())
+    }
+
+    /// Saves batch after batch.
+    async fn save_all<C: Content>(
+        &self,
+        mut batches: mpsc::Receiver<Vec<Unit<C::Model>>>,
+        mut saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
+    ) -> Result<()> {
+        while let Some(batch) = batches.recv().await {
+            let (units, downloaded) = save::save::<C>(&self.parts, &self.draft, batch).await?;
+            if downloaded > 0 {
+                self.downloads.increment(downloaded).await?;
+            }
+            saved(units);
         }
         Ok(())
     }
@@ -222,9 +253,18 @@ fn downloader(cx: &TaskCx, remote: &remote::Model) -> Result<Arc<dyn Downloader>
     download::downloader(&config, &cx.app().download_settings())
 }
 
-/// Waits for room. Whoever saves is gone only after a failure of its own, which is what is reported then.
-async fn hand_over<T>(batches: &mpsc::Sender<T>, batch: T) -> Result<()> {
-    batches.send(batch).await.map_err(|_| Error::Canceled)
+/// Takes the plugin's stream into a channel. Between two units it is never left in the middle of something.
+async fn declared_one_by_one<M>(
+    declared: impl Stream<Item = Result<Declared<M>>> + Send,
+    units: mpsc::Sender<Declared<M>>,
+) -> Result<()> {
+    let mut declared = pin!(declared);
+    while let Some(unit) = declared.try_next().await? {
+        if units.send(unit).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How many units a version gained and lost.

@@ -1,7 +1,6 @@
 //! What of a batch is known already.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use sea_orm::ModelTrait;
 use uuid::Uuid;
@@ -15,10 +14,10 @@ use crate::storage::Algorithm;
 
 /// Looks up units and bytes. What is found is spared from orphan cleanup from now on.
 pub(super) async fn resolve<C: Content>(
-    parts: Arc<Parts>,
-    declared: Vec<Result<Declared<C::Model>>>,
+    parts: &Parts,
+    declared: Vec<Declared<C::Model>>,
 ) -> Result<Vec<Unit<C::Model>>> {
-    let mut units = distinct::<C>(&parts, declared)?;
+    let mut units = distinct::<C>(parts, declared);
     let db = parts.cx.db().read();
     let wanted: Vec<_> = units.iter().map(|unit| &unit.row).collect();
     for (nth, id) in known::find::<C>(db, &wanted).await? {
@@ -32,19 +31,18 @@ pub(super) async fn resolve<C: Content>(
         let columns = (content::Column::PulpId, content::Column::TimestampOfInterest);
         rows::touch::<content::Entity>(&*tx, columns, &here).await?;
         tx.commit().await?;
-        recall_files(&parts, &mut units, &here).await?;
+        recall_files(parts, &mut units, &here).await?;
     }
-    find_bytes(&parts, &mut units).await?;
+    find_bytes(parts, &mut units).await?;
     Ok(units)
 }
 
 /// The units of a batch, each once, in this task's domain.
-fn distinct<C: Content>(parts: &Parts, declared: Vec<Result<Declared<C::Model>>>) -> Result<Vec<Unit<C::Model>>> {
+fn distinct<C: Content>(parts: &Parts, declared: Vec<Declared<C::Model>>) -> Vec<Unit<C::Model>> {
     let domain = known::domain::<C>();
     let mut seen = HashSet::with_capacity(declared.len());
     let mut units = Vec::with_capacity(declared.len());
-    for declared in declared {
-        let mut declared = declared?;
+    for mut declared in declared {
         if let Some(domain) = domain {
             declared.unit.set(domain, parts.cx.domain().into());
         }
@@ -52,7 +50,7 @@ fn distinct<C: Content>(parts: &Parts, declared: Vec<Result<Declared<C::Model>>>
             units.push(Unit::new(declared));
         }
     }
-    Ok(units)
+    units
 }
 
 /// What is known of the files of units that are here: their keys, whether their bytes are, and where the remote has them.

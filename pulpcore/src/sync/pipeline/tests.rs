@@ -1,6 +1,7 @@
 //! What a sync promises, on both databases, against a server that can misbehave.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures::stream;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::db::now;
-use crate::error::Upstream;
+use crate::error::{Error, Upstream};
 use crate::models::{
     Labels, artifact, content, content_artifact, created_resource, progress_report, remote_artifact, staged_content,
 };
@@ -310,5 +311,32 @@ on_both!(
         assert_eq!(world.sync(repository, vec![world.note("a", "new", true)], false).await.unwrap(), None);
         let offers = remote_artifact::Entity::find().all(world.sample.app.db.read()).await.unwrap();
         assert_eq!(offers.iter().map(|offer| offer.url.as_str()).collect::<Vec<_>>(), [world.files.url("new")]);
+    }
+);
+
+on_both!(
+    /// A plugin may write to the database while it declares: no stage ever waits for one that waits for it.
+    a_stream_of_declarations_may_write,
+    |sample| {
+        let world = World::new(sample).await;
+        let repository = world.sample.notebook("busy").await;
+        let names = titles(0..1100);
+        world.offer(names.clone());
+        for made in [Some(1), None] {
+            let db = world.sample.app.db.clone();
+            let notes = world.notes(&names, true);
+            let writing = async_stream::try_stream! {
+                for note in notes {
+                    let tx = db.write().await?;
+                    tokio::task::yield_now().await;
+                    tx.commit().await?;
+                    yield note;
+                }
+            };
+            let session = world.session(repository).await;
+            let saved = tokio::time::timeout(Duration::from_secs(60), session.save::<note::Entity>(writing)).await;
+            saved.expect("the stages wait for each other").unwrap();
+            assert_eq!(session.commit(false).await.unwrap().map(|version| version.number), made);
+        }
     }
 );

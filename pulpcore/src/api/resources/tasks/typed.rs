@@ -14,7 +14,7 @@ use crate::api::endpoint::{Described, Endpoint};
 use crate::api::list;
 use crate::api::schema;
 use crate::api::shape;
-use crate::api::validate::{BodySchema, Encoding, Mode};
+use crate::api::validate::{Encoding, Mode};
 use crate::error::{Error, Result};
 use crate::models::task;
 use crate::plugin::TaskKind;
