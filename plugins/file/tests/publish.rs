@@ -56,8 +56,8 @@ both_databases!(an_autopublishing_repository_publishes_every_version, |pulp| {
     pulp.content("d/LIST").await.expect(200);
 });
 
-both_databases!(a_distributed_repository_serves_its_latest_version, |pulp| {
-    let repository = repository(pulp, json!({ "name": "r" })).await;
+both_databases!(a_distributed_repository_serves_its_latest_publication, |pulp| {
+    let repository = repository(pulp, json!({ "name": "r", "autopublish": true })).await;
     let body = json!({ "name": "d", "base_path": "d", "repository": repository });
     let made = pulp.post("distributions/file/file/", body).await.accepted().await.completed();
     pulp.content("d/a.txt").await.expect(404);
@@ -84,14 +84,18 @@ both_databases!(a_distributed_version_cannot_be_deleted, |pulp| {
 });
 
 both_databases!(base_paths_never_overlap, |pulp| {
-    let make =
-        async |path: &str| pulp.post("distributions/file/file/", json!({ "name": path, "base_path": path })).await;
+    let make = async |path: &str| {
+        let body = json!({ "name": format!("at {path}"), "base_path": path });
+        pulp.post("distributions/file/file/", body).await
+    };
     make("a/b").await.accepted().await.completed();
     for overlapping in ["a/b/c", "a"] {
         let refused = make(overlapping).await.refused();
         assert!(refused.to_string().contains("Overlaps with an existing distribution."), "{refused}");
     }
-    assert_eq!(make("a/b").await.refused()["base_path"], json!(["This field must be unique."]));
+    let same = json!({ "name": "another", "base_path": "a/b" });
+    let refused = pulp.post("distributions/file/file/", same).await.refused();
+    assert_eq!(refused["base_path"], json!(["This field must be unique."]));
     make("a/bc").await.accepted().await.completed();
     for odd in ["/a", "a/", "a//b", "a b", "a/../b"] {
         assert!(make(odd).await.refused()["base_path"].is_array(), "{odd}");

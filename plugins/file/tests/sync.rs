@@ -185,7 +185,7 @@ both_databases!(a_broken_manifest_is_named_with_its_line, |pulp| {
     let (repository, remote) =
         (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     let failure = sync(pulp, &repository, &remote).await.failed();
-    assert!(failure.contains("line 1"), "{failure}");
+    assert!(failure.contains("line:1"), "{failure}");
     assert!(failure.contains("PULP_MANIFEST"), "{failure}");
 });
 
