@@ -1,3 +1,15 @@
-//! Assembly.
+//! The assembly: core, and the plugins that Cargo's features choose.
+//!
+//! A crate that nobody names is not linked and its registrations vanish; naming it here links it. A plugin from outside
+//! this repository is one more line of the same kind.
+
+pub use pulpcore;
+
 #[cfg(feature = "file")]
 pub use pulp_file as file;
+
+/// The labels of the plugins in this build. The server refuses to start if one of them did not register.
+pub const PLUGINS: &[&str] = &[
+    #[cfg(feature = "file")]
+    "file",
+];

@@ -1,2 +1,7 @@
-//! Server.
-fn main() {}
+//! The server.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pulp::pulpcore::cli::main(pulp::PLUGINS)
+}

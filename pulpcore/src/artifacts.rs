@@ -15,8 +15,10 @@ use crate::storage::{Algorithm, Kept, Received};
 /// # Errors
 /// If the storage or the database fails; then at most an unnamed file remains, which orphan cleanup finds.
 pub async fn save(app: &App, received: Received) -> Result<(artifact::Model, bool)> {
-    if let Some(found) = by_sha256(app.db.read(), app.domain, received.sha256()).await? {
-        return Ok((touch(app, found).await?, false));
+    if let Some(found) = by_sha256(app.db.read(), app.domain, received.sha256()).await?
+        && touch(app, found.pulp_id).await?
+    {
+        return Ok((found, false));
     }
     let kept = app.storage.keep_one(received).await?;
     let tx = app.db.write().await?;
@@ -62,14 +64,14 @@ pub fn row(domain: Uuid, kept: &Kept) -> artifact::ActiveModel {
     }
 }
 
-/// Spares an artifact from orphan cleanup for a while.
-async fn touch(app: &App, found: artifact::Model) -> Result<artifact::Model> {
+/// Spares an artifact from orphan cleanup for a while; says whether it is still there.
+async fn touch(app: &App, id: Uuid) -> Result<bool> {
     let tx = app.db.write().await?;
-    artifact::Entity::update_many()
+    let touched = artifact::Entity::update_many()
         .col_expr(artifact::Column::TimestampOfInterest, sea_orm::sea_query::Expr::value(now()))
-        .filter(artifact::Column::PulpId.eq(found.pulp_id))
+        .filter(artifact::Column::PulpId.eq(id))
         .exec(&*tx)
         .await?;
     tx.commit().await?;
-    Ok(found)
+    Ok(touched.rows_affected > 0)
 }

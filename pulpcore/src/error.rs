@@ -125,6 +125,16 @@ impl Error {
         Self::invalid(Invalid::NON_FIELD, message)
     }
 
+    /// A rule was broken, in an answer that is nothing but a list of messages: Pulp has a few such answers.
+    ///
+    /// ```
+    /// # use pulpcore::error::Error;
+    /// assert_eq!(Error::invalid_bare("Too short.").to_string(), "Too short.");
+    /// ```
+    pub fn invalid_bare(message: impl Into<String>) -> Self {
+        Self::invalid(Invalid::BARE, message)
+    }
+
     /// A fault of ours, with its cause for the log.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
@@ -166,6 +176,8 @@ pub struct Invalid(BTreeMap<String, Vec<String>>);
 impl Invalid {
     /// The name under which messages stand that belong to no single field.
     pub const NON_FIELD: &'static str = "non_field_errors";
+    /// The name under which messages stand that are shown without any name, as a list.
+    pub const BARE: &'static str = "";
 
     /// Adds a message to a field.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
@@ -194,7 +206,10 @@ impl fmt::Display for Invalid {
             if nth > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "{field}: {}", messages.join(" "))?;
+            if field != Self::BARE {
+                write!(f, "{field}: ")?;
+            }
+            f.write_str(&messages.join(" "))?;
         }
         Ok(())
     }

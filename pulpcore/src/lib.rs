@@ -8,10 +8,13 @@
 //! | [`models`] | the core tables as entities |
 //! | [`versions`] | repository versions: what they hold, how one is made and deleted |
 //! | [`api`] | the management API: every operation, its checks, its OpenAPI document |
+//! | [`auth`] | users and their passwords |
+//! | [`content`] | the content service: from a path to bytes |
 //! | [`tasking`] | the queue, its locks and the workers |
 //! | [`sync`] | from a remote to a version: download, save, link |
 //! | [`publish`] | from a version to a publication |
 //! | [`storage`] | the bytes: received, verified, named, served |
+//! | [`server`], [`cli`] | the process: roles on one listener, and the command line around it |
 //! | [`settings`], [`telemetry`], [`secrets`] | configuration, logs, encryption at rest |
 //! | [`db`], [`migrate`] | the database, and bringing it up to date |
 //! | [`registry`], [`refs`], [`error`] | what is linked in, names of things, what can go wrong |
@@ -150,6 +153,8 @@ pub mod api;
 pub mod app;
 pub mod artifacts;
 pub mod auth;
+pub mod cli;
+pub mod content;
 pub mod db;
 pub mod error;
 pub mod migrate;
@@ -161,6 +166,7 @@ pub mod registry;
 #[cfg(test)]
 mod sample;
 pub mod secrets;
+pub mod server;
 pub mod settings;
 pub mod storage;
 pub mod sync;

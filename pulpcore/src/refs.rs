@@ -120,6 +120,13 @@ macro_rules! referable {
             fn accepts(model: &str) -> bool {
                 model == $model
             }
+        }
+
+        impl Ref<$own::Entity> {
+            /// A reference to the thing with this key.
+            pub(crate) fn to(id: Uuid) -> Self {
+                Self { id, model: $model, kind: PhantomData }
+            }
         })*
     };
 }

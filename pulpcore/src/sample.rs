@@ -1,7 +1,7 @@
 //! A tiny plugin for core's own tests: notes, which are the same when their text is, and of which a repository holds one
 //! a title.
 
-#![expect(missing_docs, unreachable_pub, reason = "a plugin's types are public; this one is never published")]
+#![expect(unreachable_pub, reason = "a plugin's types are public; this one is never published")]
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};

@@ -2,9 +2,11 @@
 //!
 //! One chore is one file with an `Args` and a `run`; this file only lists them.
 
+mod bench;
 mod features;
 mod install;
 mod sh;
+mod snapshot;
 mod start;
 mod test;
 mod tidy;
@@ -24,6 +26,16 @@ enum Chore {
     Features(features::Args),
     /// Check the house rules that no compiler knows.
     Tidy(tidy::Args),
+    /// Sync, publish and serve 10,000 files from a remote on this machine, and leave nothing behind.
+    Demo(bench::Demo),
+    /// Measure the release build on both databases, and say which promises hold.
+    Bench(bench::Args),
+    /// Write the OpenAPI document of the default build to docs/openapi.json.
+    Openapi(snapshot::Args),
+    /// Write the schemas of both databases to migrations/schema.
+    Schema(snapshot::Args),
+    /// Write the names of all that plugins may use to docs/plugin-surface.txt.
+    Surface(snapshot::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +43,11 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Features(args) => features::run(&args),
         Chore::Tidy(args) => tidy::run(&args),
+        Chore::Demo(args) => bench::demo(&args),
+        Chore::Bench(args) => bench::run(&args),
+        Chore::Openapi(args) => snapshot::run("openapi", &args),
+        Chore::Schema(args) => snapshot::run("schema", &args),
+        Chore::Surface(args) => snapshot::run("surface", &args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

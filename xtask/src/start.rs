@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -22,21 +23,29 @@ const ANNOUNCEMENT: &str = "listening on http://";
 /// Asked by clients that want to know whether a Pulp is there; needs no credentials.
 const STATUS: &str = "/pulp/api/v3/status/";
 
+/// Builds the server with these arguments to cargo and gives its program.
+///
+/// # Errors
+///
+/// When it does not build.
+pub(crate) fn program(build: &[&str]) -> Result<PathBuf> {
+    let mut cargo = sh::cargo();
+    cargo.args(["build", "--package", "pulp", "--bin", "pulp-server", "--message-format=json-render-diagnostics"]);
+    let messages = sh::read(cargo.args(build))?;
+    messages
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .context("cargo built no program")
+}
+
 /// Builds the server with these arguments to cargo and gives the command that starts it.
 ///
 /// # Errors
 ///
 /// When it does not build.
 pub(crate) fn command(build: &[&str]) -> Result<Command> {
-    let mut cargo = sh::cargo();
-    cargo.args(["build", "--package", "pulp", "--bin", "pulp-server", "--message-format=json-render-diagnostics"]);
-    let messages = sh::read(cargo.args(build))?;
-    let executable = messages
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
-        .context("cargo built no program")?;
-    let mut command = Command::new(executable);
+    let mut command = Command::new(program(build)?);
     // Settings of whoever runs this are none of the new server's.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PULP_")) {
         command.env_remove(name);

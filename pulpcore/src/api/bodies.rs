@@ -50,10 +50,10 @@ pub(crate) struct Identity {
     #[schema(read_only, required = false)]
     pub(crate) prn: String,
     /// Timestamp of creation.
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = String, format = DateTime)]
     pub(crate) pulp_created: Timestamp,
     /// Timestamp of the last time this resource was updated.
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = String, format = DateTime)]
     pub(crate) pulp_last_updated: Timestamp,
 }
 

@@ -103,8 +103,13 @@ impl Cx {
 
     /// Reads the body, with its files.
     pub(crate) async fn input(&mut self) -> Result<Input> {
-        let body = std::mem::take(self.input.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let body = self.take_input();
         input::read(&self.app, &self.headers, body).await
+    }
+
+    /// The body as it comes, for operations that read it in their own way.
+    pub(crate) fn take_input(&mut self) -> Body {
+        std::mem::take(self.input.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// `fields` and `exclude_fields`.

@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub(crate) tag: String,
     pub(crate) summary: String,
     pub(crate) parameters: Vec<Parameter>,
+    /// Headers that a request must have.
+    pub(crate) headers: Vec<Parameter>,
     pub(crate) body: Option<Described>,
     pub(crate) content_types: &'static [&'static str],
     pub(crate) responses: Vec<(u16, Option<Described>)>,
@@ -100,6 +102,7 @@ impl Endpoint {
             tag: String::new(),
             summary: String::new(),
             parameters: Vec::new(),
+            headers: Vec::new(),
             body: None,
             content_types: ANY,
             responses: Vec::new(),

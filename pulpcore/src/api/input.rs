@@ -3,6 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
@@ -14,12 +15,15 @@ use crate::storage::{Expected, Received};
 
 /// A body that was read.
 #[derive(Debug)]
-pub(crate) struct Input {
+pub(crate) struct Input<F = Received> {
     pub(crate) fields: Map<String, Value>,
     pub(crate) encoding: Encoding,
-    /// The file in the field `file`, received and hashed, not yet kept.
-    pub(crate) file: Option<Received>,
+    /// The file in the field `file`: usually received and hashed, not yet kept.
+    pub(crate) file: Option<F>,
 }
+
+/// The bytes of a form's file.
+pub(crate) type FileStream = BoxStream<'static, Result<Bytes>>;
 
 /// Fields of a form at most.
 const MAX_FIELDS: usize = 200;
@@ -29,12 +33,21 @@ const MAX_FIELDS: usize = 200;
 /// # Errors
 /// [`Error::UnsupportedMediaType`], [`Error::Malformed`], [`Error::TooLarge`].
 pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Input> {
+    read_file(app, headers, body, |_, stream| receive(app, stream)).await
+}
+
+/// The same with a say in what becomes of the file; `receive` sees the fields that came before it.
+pub(crate) async fn read_file<F, R, Fut>(app: &App, headers: &HeaderMap, body: Body, receive: R) -> Result<Input<F>>
+where
+    R: FnOnce(&Map<String, Value>, FileStream) -> Fut,
+    Fut: Future<Output = Result<F>>,
+{
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => json(app, body).await,
         "application/x-www-form-urlencoded" => form(app, body).await,
-        "multipart/form-data" => multipart(app, content_type, body.into_data_stream()).await,
+        "multipart/form-data" => multipart(app, content_type, body.into_data_stream(), receive).await,
         _ => {
             let bytes = collect(app, body).await?;
             if bytes.is_empty() {
@@ -59,7 +72,7 @@ async fn collect(app: &App, body: Body) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-async fn json(app: &App, body: Body) -> Result<Input> {
+async fn json<F>(app: &App, body: Body) -> Result<Input<F>> {
     let bytes = collect(app, body).await?;
     let fields = match bytes.is_empty() {
         true => Map::new(),
@@ -75,7 +88,7 @@ async fn json(app: &App, body: Body) -> Result<Input> {
     Ok(Input { fields, encoding: Encoding::Json, file: None })
 }
 
-async fn form(app: &App, body: Body) -> Result<Input> {
+async fn form<F>(app: &App, body: Body) -> Result<Input<F>> {
     let bytes = collect(app, body).await?;
     let pairs: Vec<(String, String)> =
         serde_html_form::from_bytes(&bytes).map_err(|error| Error::Malformed(format!("Form parse error - {error}")))?;
@@ -86,15 +99,22 @@ async fn form(app: &App, body: Body) -> Result<Input> {
     Ok(Input { fields, encoding: Encoding::Form, file: None })
 }
 
-async fn multipart(app: &App, content_type: &str, body: BodyDataStream) -> Result<Input> {
+async fn multipart<F, R, Fut>(app: &App, content_type: &str, body: BodyDataStream, receive: R) -> Result<Input<F>>
+where
+    R: FnOnce(&Map<String, Value>, FileStream) -> Fut,
+    Fut: Future<Output = Result<F>>,
+{
     let malformed = |error: multer::Error| Error::Malformed(format!("Multipart form parse error - {error}"));
     let boundary = multer::parse_boundary(content_type).map_err(malformed)?;
     let mut form = multer::Multipart::new(body, boundary);
     let mut input = Input { fields: Map::new(), encoding: Encoding::Form, file: None };
+    let mut receive = Some(receive);
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         let name = field.name().unwrap_or_default().to_owned();
-        if name == "file" && input.file.is_none() {
-            input.file = Some(receive(app, field.map_err(malformed)).await?);
+        if name == "file"
+            && let Some(receive) = receive.take()
+        {
+            input.file = Some(receive(&input.fields, field.map_err(malformed).boxed()).await?);
             continue;
         }
         let text = text(app, field.map_err(malformed)).await?;
@@ -103,7 +123,7 @@ async fn multipart(app: &App, content_type: &str, body: BodyDataStream) -> Resul
     Ok(input)
 }
 
-async fn receive(app: &App, stream: impl Stream<Item = Result<Bytes>> + Send) -> Result<Received> {
+async fn receive(app: &App, stream: FileStream) -> Result<Received> {
     let expected = Expected { max_size: Some(app.settings.max_upload_size), ..Expected::default() };
     app.storage.receive(stream, &expected).await.map_err(crate::storage::ReceiveError::invalid)
 }

@@ -59,12 +59,14 @@ where
         select = select.filter(scope);
     }
     let page = Page::parse(&cx.query);
+    // Also of a page that is empty: an ordering that does not exist is an error whatever the list holds.
+    let orderings = order::<E>(cx, filters)?;
     let count = select.clone().count(cx.app.db.read()).await?;
     let links = page.links(&cx.url(), &cx.query, count);
     if page.offset >= count {
         return Ok(Paged { rows: Vec::new(), count, links });
     }
-    for (expr, order) in order::<E>(cx, filters)? {
+    for (expr, order) in orderings {
         select = select.order_by(expr, order);
     }
     let rows = select.limit(page.limit).offset(page.offset).all(cx.app.db.read()).await?;

@@ -4,7 +4,9 @@
 //! ([`query`], [`labels`]), errors are drawn from one table ([`render`]).
 
 pub mod bodies;
+pub mod catalog;
 pub mod cx;
+mod docs;
 pub mod docs_page;
 pub mod endpoint;
 pub(crate) mod families;
@@ -13,10 +15,12 @@ pub mod filters;
 pub(crate) mod input;
 pub mod labels;
 pub(crate) mod list;
+pub mod openapi;
 pub mod query;
 pub(crate) mod reader;
 pub mod render;
 pub(crate) mod resources;
+pub mod router;
 pub mod schema;
 pub(crate) mod shape;
 pub mod validate;

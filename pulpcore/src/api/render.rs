@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 
 /// An answer that reports a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Rendered {
 ///
 /// | error | status | body |
 /// | --- | --- | --- |
-/// | `Invalid` | 400 | messages by field |
+/// | `Invalid` | 400 | messages by field; a list of them if they belong to [`Invalid::BARE`] |
 /// | `UnknownFilter` | 400 | `{"errors": ["Invalid Filter: '…'"]}` |
 /// | `Malformed` | 400 | `{"detail": "JSON parse error - …"}` |
 /// | `Unauthenticated`, `BadCredentials` | 401 | detail, and `WWW-Authenticate` |
@@ -40,7 +40,11 @@ pub fn render(error: &Error, correlation_id: &str) -> Rendered {
     let detail = |status| Rendered::new(status, json!({"detail": error.to_string()}));
     let fault = |status, text: &str| Rendered::new(status, json!({"detail": text, "correlation_id": correlation_id}));
     match error {
-        Error::Invalid(invalid) => Rendered::new(StatusCode::BAD_REQUEST, json!(invalid.fields())),
+        Error::Invalid(invalid) => {
+            let bare = invalid.fields().get(Invalid::BARE);
+            let body = bare.map_or_else(|| json!(invalid.fields()), |messages| json!(messages));
+            Rendered::new(StatusCode::BAD_REQUEST, body)
+        }
         Error::UnknownFilter(_) => Rendered::new(StatusCode::BAD_REQUEST, json!({"errors": [error.to_string()]})),
         Error::Malformed(text) => {
             // A caller that parses something other than JSON says so itself.
@@ -118,6 +122,7 @@ mod tests {
         for (error, status, body) in [
             (Error::invalid("name", "This field is required."), 400, json!({"name": ["This field is required."]})),
             (Error::invalid_together("No."), 400, json!({"non_field_errors": ["No."]})),
+            (Error::invalid_bare("No."), 400, json!(["No."])),
             (Error::UnknownFilter("bogus".into()), 400, json!({"errors": ["Invalid Filter: 'bogus'"]})),
             (Error::Malformed("Expecting value".into()), 400, json!({"detail": "JSON parse error - Expecting value"})),
             (

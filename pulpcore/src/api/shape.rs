@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -91,6 +92,19 @@ pub(crate) fn paginated(of: Described) -> Described {
         },
     });
     Described::named(name, schema, of.schemas)
+}
+
+/// For `skip_serializing_if`: the field is for requests only. serde's own `skip_serializing` would also take it out of the
+/// schema.
+pub(crate) fn unseen<T>(_field: &T) -> bool {
+    true
+}
+
+/// For `deserialize_with`: the field is for answers only, and keeps its default whatever a body says. serde's own
+/// `skip_deserializing` would also take it out of the schema.
+pub(crate) fn unread<'de, D: Deserializer<'de>, T: Default>(body: D) -> Result<T, D::Error> {
+    IgnoredAny::deserialize(body)?;
+    Ok(T::default())
 }
 
 /// A serializable struct as a JSON object.

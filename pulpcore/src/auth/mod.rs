@@ -1,12 +1,20 @@
-//! Who may log in.
+//! Who is asking: basic authentication (RFC 7617) against the users' table.
+//!
+//! A password check is made to be slow, and clients of the API send their password with every request. So a password
+//! that was verified is remembered for a moment ([`Credentials`]), as a keyed hash beside the stored password that it
+//! was verified against. What is stored is read anew for every request: a changed password, or a user who may no longer
+//! log in, is effective at once, whichever process changed it.
 
-/// Credentials that were verified a moment ago.
-#[derive(Debug)]
-pub(crate) struct Credentials;
+mod basic;
+mod credentials;
+mod password;
+mod users;
 
-impl Credentials {
-    /// Remembers for so many seconds.
-    pub(crate) fn new(_seconds: u64) -> Self {
-        Self
-    }
-}
+pub(crate) use self::basic::Refused;
+pub use self::credentials::Credentials;
+#[cfg(feature = "testkit")]
+pub(crate) use self::password::hash_cheaply;
+pub use self::password::hash_password;
+#[cfg(feature = "testkit")]
+pub(crate) use self::users::insert_admin;
+pub use self::users::{ADMIN, ensure_admin, random_password, set_password};

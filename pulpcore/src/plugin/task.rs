@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use crate::api::endpoint::Described;
 use crate::api::validate::BodySchema;
 use crate::app::App;
 use crate::error::Result;
@@ -128,6 +129,7 @@ pub struct TaskKind {
     pub(crate) endpoint: bool,
     pub(crate) immediate: bool,
     pub(crate) schema: fn() -> BodySchema,
+    pub(crate) described: fn() -> Described,
     pub(crate) prepare: fn(App, serde_json::Map<String, serde_json::Value>) -> BoxFuture<Result<Prepared>>,
     pub(crate) run: fn(serde_json::Value, TaskCx) -> BoxFuture<Result<()>>,
 }
@@ -148,6 +150,7 @@ impl TaskKind {
             endpoint: T::ENDPOINT,
             immediate: T::IMMEDIATE,
             schema: BodySchema::of::<T>,
+            described: Described::of::<T>,
             prepare: |app, body| {
                 Box::pin(async move {
                     let mut task: T = BodySchema::parse(body)?;

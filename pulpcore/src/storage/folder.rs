@@ -4,7 +4,7 @@
 //! here, because it syncs file by file and reads 8 KiB at a time: a batch here is named in one trip to another thread
 //! and made durable by one flush.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,12 @@ use std::sync::Arc;
 use object_store::local::LocalFileSystem;
 
 use super::barrier::Barrier;
+use super::digest::Digests;
+use super::parts::{self, is_at};
 use super::read::{self, Reading};
 use super::receive::{Body, Received};
 use super::spool::Spool;
-use super::{Kept, Usage, artifact_path, blocking, is_absent, not_found};
+use super::{Hold, Kept, Usage, artifact_path, blocking, is_absent, not_found};
 use crate::error::{Error, Result};
 
 /// The media folder.
@@ -28,7 +30,11 @@ pub(super) struct Folder {
     /// Where artifacts lie. Held open, because the system reports a failed write-back to whoever had the filesystem
     /// open when it happened.
     artifacts: Arc<File>,
+    root: PathBuf,
 }
+
+/// A file that nobody may start to use while this is held.
+type Locked = (String, PathBuf, File);
 
 impl Folder {
     pub(super) fn open(root: &Path, durable: bool) -> Result<Self> {
@@ -37,7 +43,11 @@ impl Folder {
         let artifacts = opened
             .map_err(|error| Error::Config(format!("The media folder {} cannot be used: {error}.", root.display())))?;
         let files = LocalFileSystem::new_with_prefix(root)?;
-        Ok(Self { files, durable, barrier: Barrier::default(), artifacts: Arc::new(artifacts) })
+        Ok(Self { files, durable, barrier: Barrier::default(), artifacts: Arc::new(artifacts), root: root.to_owned() })
+    }
+
+    pub(super) fn durable(&self) -> bool {
+        self.durable
     }
 
     /// Where a path lies; `None` for one that cannot exist, such as one that would lead out.
@@ -76,11 +86,13 @@ impl Folder {
         let path = artifact_path(digests.sha256());
         let target = self.local(&path).ok_or(ErrorKind::InvalidInput)?;
         let mut made = false;
-        if present(&target, size)? {
+        let mut hold = Hold::default();
+        if let Some(there) = present(&target, size)? {
             // Whoever named it may not have made it durable yet.
             if sync {
-                File::open(&target)?.sync_all()?;
+                there.sync_all()?;
             }
+            hold = Hold::of(there);
         } else {
             let spooled = match body {
                 Body::Memory(bytes) => {
@@ -104,7 +116,85 @@ impl Folder {
         if sync && let Some(folder) = target.parent() {
             File::open(folder)?.sync_all()?;
         }
-        Ok((Kept { path, size, digests }, made))
+        Ok((Kept { path, size, digests, hold }, made))
+    }
+
+    /// Gives a file that lies in this folder, hashed and locked, its name as an artifact.
+    pub(super) async fn adopt(
+        self: &Arc<Self>,
+        file: File,
+        source: PathBuf,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Kept> {
+        let path = artifact_path(digests.sha256());
+        let target = self.local(&path).ok_or_else(not_found)?;
+        let durable = self.durable;
+        let (hold, made) = blocking(move || {
+            if source == target {
+                file.lock_shared()?;
+                return Ok((Hold::of(file), false));
+            }
+            if let Some(there) = present(&target, size)? {
+                return Ok((Hold::of(there), false));
+            }
+            let folder = target.parent().ok_or(ErrorKind::InvalidInput)?;
+            let made = !folder.exists();
+            fs::create_dir_all(folder)?;
+            fs::rename(&source, &target)?;
+            if durable {
+                file.sync_all()?;
+                File::open(folder)?.sync_all()?;
+            }
+            Ok((Hold::default(), made))
+        })
+        .await?;
+        if durable && made {
+            let artifacts = Arc::clone(&self.artifacts);
+            self.barrier.wait(move || flush(&artifacts)).await?;
+        }
+        Ok(Kept { path, size, digests, hold })
+    }
+
+    /// Locks files that are to be removed. What somebody is about to use is left out, and what is not there.
+    pub(super) async fn lock(&self, paths: Vec<String>) -> Result<Vec<Locked>> {
+        let paths: Vec<_> = paths.into_iter().filter_map(|path| Some((self.local(&path)?, path))).collect();
+        blocking(move || {
+            let mut locked = Vec::with_capacity(paths.len());
+            for (local, path) in paths {
+                let file = match File::open(&local) {
+                    Err(error) if is_absent(&error) => continue,
+                    file => file?,
+                };
+                match file.try_lock() {
+                    Ok(()) => locked.push((path, local, file)),
+                    Err(TryLockError::WouldBlock) => {}
+                    Err(TryLockError::Error(error)) => return Err(error),
+                }
+            }
+            Ok(locked)
+        })
+        .await
+    }
+
+    /// Removes locked files.
+    pub(super) async fn unlink(&self, locked: Vec<Locked>) -> Result<()> {
+        blocking(move || {
+            for (_, local, _file) in &locked {
+                match fs::remove_file(local) {
+                    Err(error) if is_absent(&error) => {}
+                    outcome => outcome?,
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The uploads of which bytes lie here.
+    pub(super) async fn uploads(&self) -> Result<Vec<uuid::Uuid>> {
+        let root = self.root.clone();
+        blocking(move || parts::in_folder(&root)).await
     }
 
     pub(super) async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Reading> {
@@ -146,17 +236,20 @@ impl Folder {
     }
 }
 
-/// Whether the artifact is there already, whole. One of another size is the ruin of a crash, and is replaced.
-fn present(target: &Path, size: u64) -> io::Result<bool> {
-    match fs::metadata(target) {
-        Ok(metadata) if metadata.len() == size => Ok(true),
-        Ok(metadata) => {
-            tracing::warn!(path = %target.display(), found = metadata.len(), size, "a damaged artifact is replaced");
-            Ok(false)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// The artifact if it is there already, whole, locked so that nobody removes it meanwhile. One of another size is the ruin
+/// of a crash, and is replaced.
+fn present(target: &Path, size: u64) -> io::Result<Option<File>> {
+    let file = match File::open(target) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let found = file.metadata()?.len();
+    if found != size {
+        tracing::warn!(path = %target.display(), found, size, "a damaged artifact is replaced");
+        return Ok(None);
     }
+    file.lock_shared()?;
+    Ok(is_at(&file, target)?.then_some(file))
 }
 
 /// Writes everything that the filesystem of this folder still holds in memory.

@@ -10,6 +10,7 @@
 mod barrier;
 mod digest;
 mod folder;
+mod parts;
 mod read;
 mod receive;
 mod remote;
@@ -17,7 +18,9 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -27,8 +30,10 @@ use bytes::Bytes;
 use futures::Stream;
 use object_store::ObjectStore;
 use tokio::task::JoinError;
+use uuid::Uuid;
 
 pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
+pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
 use self::{folder::Folder, remote::Remote, spool::Spool};
@@ -62,6 +67,9 @@ enum Backend {
     Remote(Remote),
 }
 
+/// How many files are locked at a time: each is an open file.
+const LOCKS: usize = 200;
+
 /// An artifact that has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -71,7 +79,28 @@ pub struct Kept {
     pub size: u64,
     /// Its digests, by the configured algorithms.
     pub digests: Digests,
+    /// Keep this until the artifact's row is committed: see [`Storage::remove_unused`].
+    hold: Hold,
 }
+
+/// Keeps a file that was there already from being removed as unused before its new user has said so in the database.
+#[derive(Clone, Debug, Default)]
+struct Hold(#[expect(dead_code, reason = "the lock is released when the file is closed")] Option<Arc<File>>);
+
+impl Hold {
+    fn of(file: File) -> Self {
+        Self(Some(Arc::new(file)))
+    }
+}
+
+/// How a file came to its name is no part of what it is.
+impl PartialEq for Hold {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hold {}
 
 /// How full the filesystem of the media folder is, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +238,110 @@ impl Storage {
         match &self.0.backend {
             Backend::Folder(folder) => folder.delete(paths).await,
             Backend::Remote(remote) => remote.delete(paths).await,
+        }
+    }
+
+    /// Removes artifacts that nothing uses any more, their rows being deleted already; says how many.
+    ///
+    /// Whoever keeps the same bytes in this very moment finds them here and is about to insert a row. So what is being
+    /// kept is spared ([`Kept`] holds a lock until it is dropped), and `used` has the last word: it is asked for those of
+    /// the given paths that have a row, after nobody can begin to use the others any more. (An object store knows no
+    /// locks; there `used` is all there is.)
+    ///
+    /// # Errors
+    ///
+    /// The error of `used`, or [`Error::Internal`] if the storage fails; then some remain.
+    pub async fn remove_unused<F, Fut>(&self, paths: Vec<String>, used: F) -> Result<u64>
+    where
+        F: Fn(Vec<String>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<HashSet<String>>> + Send,
+    {
+        let mut removed = 0;
+        for paths in paths.chunks(LOCKS) {
+            match &self.0.backend {
+                Backend::Folder(folder) => {
+                    let mut locked = folder.lock(paths.to_vec()).await?;
+                    let used = used(locked.iter().map(|(path, ..)| path.clone()).collect()).await?;
+                    locked.retain(|(path, ..)| !used.contains(path));
+                    removed += locked.len() as u64;
+                    folder.unlink(locked).await?;
+                }
+                Backend::Remote(remote) => {
+                    let used = used(paths.to_vec()).await?;
+                    let unused: Vec<_> = paths.iter().filter(|path| !used.contains(*path)).cloned().collect();
+                    removed += unused.len() as u64;
+                    remote.delete(&unused).await?;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Receives a part of an upload: in a folder straight to its place, in an object store as an object of its own.
+    ///
+    /// With `replaces` there is something in that place already: then the part is verified before it goes there. A new
+    /// part that is not what was promised leaves garbage in its place; it counts only once the caller has recorded it.
+    /// The SHA-256 digest is always among those that are returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`].
+    pub async fn receive_part<S>(
+        &self,
+        upload: Uuid,
+        offset: u64,
+        replaces: bool,
+        stream: S,
+        expected: &Expected,
+    ) -> Result<(Part, Digests), ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes>> + Send,
+    {
+        let spool = &self.0.spool;
+        match &self.0.backend {
+            Backend::Folder(folder) => parts::place(folder, spool, upload, offset, replaces, stream, expected).await,
+            Backend::Remote(remote) => parts::put(remote, spool, upload, offset, stream, expected).await,
+        }
+    }
+
+    /// Puts the parts of an upload together, verifies the whole and keeps it. What was promised must include the size and
+    /// the SHA-256 digest. It fails without having changed anything, and after a crash it can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if parts are missing; else as [`Self::receive`] and [`Self::keep`].
+    pub async fn assemble(&self, upload: Uuid, parts: &[Part], expected: &Expected) -> Result<Kept, ReceiveError> {
+        let algorithms = &self.0.algorithms;
+        match &self.0.backend {
+            Backend::Folder(folder) => parts::name(folder, algorithms, upload, parts, expected).await,
+            Backend::Remote(remote) => {
+                let received = parts::join(remote, &self.0.spool, algorithms, parts, expected).await?;
+                Ok(self.keep_one(received).await?)
+            }
+        }
+    }
+
+    /// Removes all parts of an upload. None is a success.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the storage fails.
+    pub async fn discard_upload(&self, upload: Uuid) -> Result<()> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.delete(&[parts::upload_path(upload)]).await,
+            Backend::Remote(remote) => remote.discard(upload).await,
+        }
+    }
+
+    /// The uploads of which parts lie here, whether anybody still knows them or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the storage fails.
+    pub async fn uploads(&self) -> Result<Vec<Uuid>> {
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.uploads().await,
+            Backend::Remote(remote) => remote.uploads().await,
         }
     }
 

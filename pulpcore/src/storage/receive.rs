@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use futures::{Stream, StreamExt};
 use tokio::task::JoinHandle;
 
 use super::digest::{Algorithm, Digests, Hasher};
+use super::parts::Place;
 use super::read::{self, Reading};
 use super::spool::{Spool, Spooled};
 use super::{blocking, joined};
@@ -20,7 +20,7 @@ use crate::error::{Error, Result, Upstream};
 pub const IN_MEMORY: usize = 64 * 1024;
 
 /// The unit in which larger bodies go to the disk and to the hashers. At most three of them are in memory for a body.
-const BLOCK: usize = 1024 * 1024;
+pub(super) const BLOCK: usize = 1024 * 1024;
 
 /// What the sender of a body promised, and how much is accepted at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -215,7 +215,7 @@ fn verify(expected: &Expected, size: u64, digests: &Digests) -> Result<(), Recei
 }
 
 /// Drops the digests that were computed for verification alone.
-fn only(configured: &[Algorithm], mut digests: Digests) -> Digests {
+pub(super) fn only(configured: &[Algorithm], mut digests: Digests) -> Digests {
     for algorithm in Algorithm::ALL {
         if !configured.contains(&algorithm) {
             digests.take(algorithm);
@@ -237,18 +237,71 @@ async fn spool_at_once(spool: &Arc<Spool>, algorithms: Vec<Algorithm>, body: Byt
     .await
 }
 
-/// Blocks on their way to the disk and through the hashers, which all work at the same time.
-///
-/// A thread is borrowed a block at a time: a sender who takes hours holds none while it sends nothing.
+/// Sends a body through lanes, block by block, and verifies what was promised.
+pub(super) async fn through<S>(mut lanes: Lanes, stream: S, expected: &Expected) -> Result<(u64, Digests), ReceiveError>
+where
+    S: Stream<Item = Result<Bytes>> + Send,
+{
+    let mut size = 0;
+    admit(expected, expected.size.unwrap_or(0))?;
+    let mut stream = pin!(stream);
+    let mut pending = BytesMut::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        size += chunk.len() as u64;
+        admit(expected, size)?;
+        // Blocks that are whole already are passed on without a copy.
+        if pending.is_empty() && chunk.len() >= BLOCK {
+            lanes.push(chunk).await?;
+            continue;
+        }
+        pending.extend_from_slice(&chunk);
+        if pending.len() >= BLOCK {
+            lanes.push(std::mem::take(&mut pending).freeze()).await?;
+        }
+    }
+    if !pending.is_empty() {
+        lanes.push(pending.freeze()).await?;
+    }
+    let digests = lanes.finish().await?;
+    verify(expected, size, &digests)?;
+    Ok((size, digests))
+}
+
+/// Blocks on their way to the disk and through the hashers.
 struct Pipeline {
     /// Removes the file when the pipeline is dropped early, even while it is still being written.
     spooled: Spooled,
-    lanes: Vec<JoinHandle<io::Result<Lane>>>,
+    lanes: Lanes,
 }
+
+impl Pipeline {
+    async fn start(spool: &Arc<Spool>, algorithms: &[Algorithm]) -> Result<Self> {
+        let spool = Arc::clone(spool);
+        let (file, spooled) = blocking(move || spool.create()).await?;
+        Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), algorithms) })
+    }
+
+    async fn push(&mut self, block: Bytes) -> Result<()> {
+        self.lanes.push(block).await
+    }
+
+    /// Takes the last block and waits for everything.
+    async fn finish(mut self, rest: Bytes) -> Result<(Digests, Body)> {
+        self.lanes.push(rest).await?;
+        Ok((self.lanes.finish().await?, Body::Spooled(self.spooled)))
+    }
+}
+
+/// What is done with every block of a body, all at the same time.
+///
+/// A thread is borrowed a block at a time: a sender who takes hours holds none while it sends nothing.
+pub(super) struct Lanes(Vec<JoinHandle<io::Result<Lane>>>);
 
 /// What happens to each block.
 enum Lane {
     Write(File),
+    Place(Place),
     Hash(Hasher),
 }
 
@@ -256,26 +309,38 @@ impl Lane {
     fn run(mut self, block: &[u8]) -> io::Result<Self> {
         match &mut self {
             Self::Write(file) => file.write_all(block)?,
+            Self::Place(place) => place.write(block)?,
             Self::Hash(hasher) => hasher.update(block),
         }
         Ok(self)
     }
 }
 
-impl Pipeline {
-    async fn start(spool: &Arc<Spool>, algorithms: &[Algorithm]) -> Result<Self> {
-        let spool = Arc::clone(spool);
-        let (file, spooled) = blocking(move || spool.create()).await?;
+impl Lanes {
+    fn start(writing: Option<Lane>, algorithms: &[Algorithm]) -> Self {
         // One lane an algorithm: what they cost differs too much, and from processor to processor, to share it out.
         let hashing = algorithms.iter().map(|algorithm| Lane::Hash(Hasher::new(&[*algorithm])));
-        let lanes = iter::once(Lane::Write(file)).chain(hashing);
-        let lanes = lanes.map(|lane| tokio::task::spawn_blocking(move || Ok(lane))).collect();
-        Ok(Self { spooled, lanes })
+        let lanes = writing.into_iter().chain(hashing);
+        Self(lanes.map(|lane| tokio::task::spawn_blocking(move || Ok(lane))).collect())
+    }
+
+    /// Writes a part to its place, and hashes it.
+    pub(super) fn placing(place: Place, algorithms: &[Algorithm]) -> Self {
+        Self::start(Some(Lane::Place(place)), algorithms)
+    }
+
+    /// Hashes only: by the given algorithms and those that something is promised of.
+    pub(super) fn hashing(configured: &[Algorithm], expected: &Expected) -> Self {
+        let mut algorithms = configured.to_vec();
+        algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        Self::start(None, &algorithms)
     }
 
     /// Hands a block to each lane as soon as it is done with the one before.
     async fn push(&mut self, block: Bytes) -> Result<()> {
-        for slot in &mut self.lanes {
+        for slot in &mut self.0 {
             let lane = joined((&mut *slot).await)?;
             let block = block.clone();
             *slot = tokio::task::spawn_blocking(move || lane.run(&block));
@@ -283,18 +348,23 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes the last block and waits for everything.
-    async fn finish(mut self, rest: Bytes) -> Result<(Digests, Body)> {
-        self.push(rest).await?;
+    /// Waits for everything.
+    async fn finish(self) -> Result<Digests> {
         let mut digests = Digests::default();
-        for slot in self.lanes {
+        for slot in self.0 {
             match joined(slot.await)? {
                 Lane::Hash(hasher) => digests.merge(hasher.finish().1),
                 // Closing can wait for a network filesystem.
-                Lane::Write(file) => blocking(move || Ok(drop(file))).await?,
+                writing => {
+                    let close = move || {
+                        drop(writing);
+                        Ok(())
+                    };
+                    blocking(close).await?;
+                }
             }
         }
-        Ok((digests, Body::Spooled(self.spooled)))
+        Ok(digests)
     }
 }
 

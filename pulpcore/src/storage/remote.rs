@@ -9,11 +9,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, WriteMultipart};
+use uuid::Uuid;
 
+use super::parts::{UPLOADS, upload_path};
 use super::read::{Reading, within};
 use super::receive::{Body, Received};
 use super::spool::Spooled;
-use super::{Kept, artifact_path, blocking, not_found};
+use super::{Hold, Kept, artifact_path, blocking, not_found};
 use crate::error::{Error, Result};
 
 /// The unit in which large bodies are sent; smaller ones go in one request. S3 wants parts of at least 5 MiB.
@@ -24,7 +26,7 @@ const PARTS: usize = 2;
 const BODIES: usize = 4;
 
 /// An object store; it makes durable what it acknowledges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Remote(Arc<dyn ObjectStore>);
 
 impl Remote {
@@ -39,21 +41,39 @@ impl Remote {
     async fn keep_one(&self, received: Received) -> Result<Kept> {
         let Received { size, digests, body } = received;
         let path = artifact_path(digests.sha256());
-        let location = parse(&path)?;
+        self.store(&path, size, body).await?;
+        Ok(Kept { path, size, digests, hold: Hold::default() })
+    }
+
+    /// Puts a body at a path.
+    pub(super) async fn store(&self, path: &str, size: u64, body: Body) -> Result<()> {
+        let location = parse(path)?;
         match body {
-            Body::Memory(bytes) => self.create(&location, bytes).await?,
+            Body::Memory(bytes) => self.create(&location, bytes).await,
             Body::Spooled(spooled) if size <= PART as u64 => {
                 let (_, bytes) = part(open(&spooled).await?).await?;
-                self.create(&location, bytes).await?;
+                self.create(&location, bytes).await
             }
             Body::Spooled(spooled) => {
                 // A multipart upload cannot be conditional everywhere.
-                if self.size(&path).await? != Some(size) {
-                    self.upload(&location, &spooled).await?;
-                }
+                if self.size(path).await? == Some(size) { Ok(()) } else { self.upload(&location, &spooled).await }
             }
         }
-        Ok(Kept { path, size, digests })
+    }
+
+    /// The uploads of which parts are stored.
+    pub(super) async fn uploads(&self) -> Result<Vec<Uuid>> {
+        let listed = self.0.list_with_delimiter(Some(&Path::from(UPLOADS))).await?;
+        let names = listed.common_prefixes.iter().filter_map(|path| Uuid::parse_str(path.filename()?).ok());
+        Ok(names.collect())
+    }
+
+    /// Deletes the parts of an upload.
+    pub(super) async fn discard(&self, upload: Uuid) -> Result<()> {
+        let prefix = Path::from(upload_path(upload));
+        let parts: Vec<String> =
+            self.0.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect().await?;
+        self.delete(&parts).await
     }
 
     /// Puts an object that is not overwritten if it exists, unless it is damaged.

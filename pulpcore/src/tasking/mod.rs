@@ -7,10 +7,10 @@
 pub mod cx;
 mod progress;
 mod queue;
-mod recovery;
+pub(crate) mod recovery;
 #[cfg(test)]
 mod tests;
-mod worker;
+pub(crate) mod worker;
 
 pub use self::progress::Progress;
 pub use self::queue::{Dispatch, Queue};

@@ -39,7 +39,6 @@ impl Worker {
     /// # Errors
     /// If the database fails at the start.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
-        super::recovery::fail_orphans(&self.app).await?;
         let mut slots = tokio::task::JoinSet::new();
         for slot in 0..self.slots {
             let id = announce(&self.app, "worker", slot).await?;

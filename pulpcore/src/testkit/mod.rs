@@ -4,16 +4,24 @@
 //! database that is empty and theirs alone. Both are here, both live on the loopback interface, and nothing waits
 //! by sleeping.
 //!
+//! - [`TestPulp`]: a whole server for one test, and [`both_databases!`](crate::both_databases).
+//! - [`conformance`]: what every plugin must do, whatever its content is.
 //! - [`fixture`]: [`FixtureServer`], an HTTP server that plays a remote.
 //! - [`faults`]: [`Fault`], the ways in which that remote can fail.
 //! - [`postgres`]: [`Database`], a fresh PostgreSQL database for one test, on a cluster that all test processes share.
 
+mod answer;
+pub mod conformance;
 mod content;
 pub mod faults;
 pub mod fixture;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod server;
+mod template;
 
+pub use self::answer::{Answer, Ended};
+pub use self::server::{Backend, TestPulp};
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};
 #[cfg(feature = "postgres")]

@@ -31,17 +31,17 @@ use crate::refs::Link;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Body {
     /// A URI of a repository the new content unit should be associated with.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, value_type = String, format = "uri", required = false)]
     pub(crate) repository: Option<Link<repository::Entity>>,
     /// When set to true, existing content in the repository with the same unique key will be silently overwritten.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, nullable = false)]
     pub(crate) overwrite: Option<bool>,
     /// A dictionary of arbitrary key/value pairs used to describe a specific Content instance.
     #[serde(default)]
     pub(crate) pulp_labels: LabelMap,
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, format = "uri", nullable = false)]
     vuln_report: Option<String>,
     /// Artifact file representing the physical content.
@@ -49,42 +49,42 @@ pub(crate) struct Body {
     #[schema(value_type = String, format = "uri", required = false)]
     pub(crate) artifact: Option<Link<artifact::Entity>>,
     /// An uploaded file that may be turned into the content unit.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, format = "binary", nullable = false)]
     pub(crate) file: Option<String>,
     /// An uncommitted upload that may be turned into the content unit.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, value_type = String, format = "uri", required = false)]
     pub(crate) upload: Option<Link<crate::models::upload::Entity>>,
     /// A url that Pulp can download and turn into the content unit.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, min_length = 1, nullable = false)]
     pub(crate) file_url: Option<String>,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(write_only, required = false, value_type = NetworkConfig)]
     pub(crate) downloader_config: Option<NetworkConfig>,
     /// The MD5 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     md5: Option<String>,
     /// The SHA-1 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     sha1: Option<String>,
     /// The SHA-224 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     sha224: Option<String>,
     /// The SHA-256 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     sha256: Option<String>,
     /// The SHA-384 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     sha384: Option<String>,
     /// The SHA-512 checksum if available.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     sha512: Option<String>,
 }

@@ -35,7 +35,7 @@ pub(crate) struct Body {
     #[schema(min_length = 1)]
     base_path: String,
     /// The URL for accessing the publication as defined by this distribution.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false)]
     base_url: String,
     /// An optional content-guard.
@@ -43,11 +43,11 @@ pub(crate) struct Body {
     #[schema(format = "uri")]
     content_guard: Option<String>,
     /// The Pulp Resource Name (PRN) of the associated optional content guard.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false)]
     content_guard_prn: Option<String>,
     /// Timestamp since when the distributed content served by this distribution has not changed.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, value_type = Option<String>)]
     no_content_change_since: Option<Timestamp>,
     /// Whether this distribution should be shown in the content app.

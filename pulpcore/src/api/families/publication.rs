@@ -38,7 +38,7 @@ pub(crate) struct Body {
     #[schema(value_type = String, format = "uri", required = false)]
     repository: Option<Link<repository::Entity>>,
     /// List of distributions currently pointing to this publication.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false)]
     distributions: Vec<String>,
     /// Whether it is kept as a point in time.

@@ -74,7 +74,7 @@ pub(crate) struct Body {
     #[serde(default)]
     #[schema(default = "immediate", inline)]
     policy: Policy,
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, inline)]
     hidden_fields: Vec<HiddenField>,
     /// A PEM encoded CA certificate used to validate the server certificate presented by the remote server.
@@ -86,7 +86,7 @@ pub(crate) struct Body {
     #[schema(min_length = 1)]
     client_cert: Option<String>,
     /// A PEM encoded private key used for authentication.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(min_length = 1, write_only)]
     client_key: Option<String>,
     /// If True, TLS peer validation must be performed.
@@ -97,19 +97,19 @@ pub(crate) struct Body {
     #[schema(min_length = 1)]
     proxy_url: Option<String>,
     /// The username to authenticate to the proxy.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(min_length = 1, write_only)]
     proxy_username: Option<String>,
     /// The password to authenticate to the proxy.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(min_length = 1, write_only)]
     proxy_password: Option<String>,
     /// The username to be used for authentication when syncing.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(min_length = 1, write_only)]
     username: Option<String>,
     /// The password to be used for authentication when syncing.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(min_length = 1, write_only)]
     password: Option<String>,
     /// Maximum number of retry attempts after a download failure. If not set then the default value (3) will be used.

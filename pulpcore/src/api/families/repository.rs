@@ -28,12 +28,12 @@ use crate::versions;
 /// Core's fields of a repository.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Body {
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, format = "uri")]
     versions_href: String,
     #[serde(default)]
     pulp_labels: LabelMap,
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, format = "uri")]
     latest_version_href: Option<String>,
     /// A unique name for this repository.

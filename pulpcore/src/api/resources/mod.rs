@@ -1,3 +1,59 @@
-//! Core's own resources.
+//! Core's own resources: what is there without any plugin.
 
+pub(crate) mod artifacts;
+pub(crate) mod domains;
+pub(crate) mod orphans;
+pub(crate) mod root;
+pub(crate) mod status;
+pub(crate) mod tasks;
+#[cfg(test)]
+mod tests;
 pub(crate) mod uploads;
+pub(crate) mod users;
+pub(crate) mod workers;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::bodies::{Identity, Timestamp};
+use super::endpoint::Endpoint;
+use super::reader::Reader;
+use super::shape;
+use crate::error::Result;
+use crate::refs::prn;
+
+/// The operations on core's own resources.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    [
+        artifacts::endpoints(),
+        domains::endpoints(),
+        orphans::endpoints(),
+        root::endpoints(),
+        status::endpoints(),
+        tasks::endpoints(),
+        uploads::endpoints(),
+        users::endpoints(),
+        workers::endpoints(),
+    ]
+    .concat()
+}
+
+/// An object as clients read it: its identity, then its body.
+fn object(
+    reader: &Reader,
+    (collection, model): (&str, &str),
+    id: Uuid,
+    (created, updated): (OffsetDateTime, OffsetDateTime),
+    body: &impl Serialize,
+) -> Result<Map<String, Value>> {
+    let mut object = shape::object(&Identity {
+        pulp_href: format!("{}{collection}/{id}/", reader.root),
+        prn: prn(model, id),
+        pulp_created: Timestamp(created),
+        pulp_last_updated: Timestamp(updated),
+    })?;
+    object.append(&mut shape::object(body)?);
+    Ok(object)
+}

@@ -18,13 +18,22 @@ pub const REF: &str = "#/components/schemas/";
 /// How deep `allOf` and `$ref` are followed when an object is flattened; a cycle ends here.
 const MAX_DEPTH: usize = 16;
 
+/// How utoipa names maps that it does not recognise, because an alias stands for them.
+const MAPS: &[&str] = &["BTreeMap", "HashMap"];
+
 /// A type's schema and those of everything that it refers to, by name, sorted.
 ///
 /// A name stands there twice only if two *different* schemas claim it; whoever assembles the document must refuse that.
 pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
     let mut nested = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut nested);
-    let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+    let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, plain(json!(schema)))).collect();
+    // A map behind an alias is named like every other map.
+    let (maps, mut all): (BTreeMap<_, _>, Vec<_>) = {
+        let (maps, others): (Vec<_>, Vec<_>) = all.drain(..).partition(|(name, _)| MAPS.contains(&name.as_str()));
+        (maps.into_iter().collect(), others)
+    };
+    all.iter_mut().for_each(|(_, schema)| inline(schema, &maps, 0));
     all.sort_by_cached_key(|(name, schema)| (name.clone(), schema.to_string()));
     all.dedup();
     all
@@ -35,8 +44,9 @@ pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
 /// # Errors
 /// [`Error::Config`] if the type is no struct with named fields.
 pub fn object<T: ToSchema>() -> Result<Value> {
-    let definitions = collect::<T>().into_iter().collect();
-    flatten(&T::name(), &json!(T::schema()), &definitions)
+    let name = T::name();
+    let definitions: BTreeMap<_, _> = collect::<T>().into_iter().collect();
+    flatten(&name, definitions.get(&*name).unwrap_or(&Value::Null), &definitions)
 }
 
 /// Puts several object schemas into one: core's fields and a plugin's. A later part may redeclare an earlier one's
@@ -63,6 +73,69 @@ pub fn patched(schema: &Value) -> Value {
         }
     }
     twin
+}
+
+/// Puts what is said *about* a field beside the field's schema. utoipa puts it into a second schema, an object without
+/// properties, if the first is inlined; taken at its word, `allOf` the two fits nothing that is no object.
+fn plain(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
+        Value::Object(object) => {
+            object.values_mut().for_each(|value| *value = plain(value.take()));
+            // Of a list, utoipa says it of the items.
+            if let Some(items) = object.get_mut("items").and_then(Value::as_object_mut) {
+                let sides: Vec<_> =
+                    ["readOnly", "writeOnly"].into_iter().filter_map(|side| items.remove_entry(side)).collect();
+                object.extend(sides);
+            }
+            let parts = object.get("allOf").and_then(Value::as_array);
+            let (said, mut meant): (Vec<_>, Vec<_>) =
+                parts.into_iter().flatten().cloned().partition(|part| is_said_about(part));
+            if said.is_empty() || meant.len() != 1 {
+                return schema;
+            }
+            object.remove("allOf");
+            match meant.pop() {
+                Some(Value::Object(meant)) if !meant.contains_key("$ref") => object.extend(meant),
+                reference => drop(object.insert("allOf".into(), json!([reference]))),
+            }
+            for about in said.into_iter().filter_map(|part| part.as_object().cloned()) {
+                object.extend(about.into_iter().filter(|(key, _)| key != "type"));
+            }
+        }
+        _ => {}
+    }
+    schema
+}
+
+/// Puts the schemas of maps where they are referred to.
+fn inline(schema: &mut Value, maps: &BTreeMap<String, Value>, depth: usize) {
+    if let Some(map) = reference(schema).and_then(|name| maps.get(name)).filter(|_| depth < MAX_DEPTH) {
+        let map = map.as_object().cloned().unwrap_or_default();
+        if let Some(object) = schema.as_object_mut() {
+            object.remove("$ref");
+            // What stands beside the reference is about this field.
+            for (key, value) in map {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| inline(item, maps, depth + 1)),
+        Value::Object(object) => object.values_mut().for_each(|value| inline(value, maps, depth + 1)),
+        _ => {}
+    }
+}
+
+/// Whether this is an object of no properties that says something, such as a default.
+fn is_said_about(part: &Value) -> bool {
+    const SAID: &[&str] =
+        &["default", "deprecated", "description", "example", "examples", "readOnly", "title", "type", "writeOnly"];
+    part.as_object().is_some_and(|part| {
+        part.get("type") == Some(&json!("object"))
+            && part.len() > 1
+            && part.keys().all(|key| SAID.contains(&key.as_str()))
+    })
 }
 
 /// Resolves the `$ref` and `allOf` of an object schema into one flat object.
@@ -154,6 +227,51 @@ mod tests {
         common: Common,
         inners: Vec<Inner>,
         again: Option<Inner>,
+    }
+
+    #[derive(ToSchema)]
+    #[schema(as = file::Policy)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    enum Policy {
+        Now,
+        Later,
+    }
+
+    #[derive(ToSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Inlined {
+        /// When.
+        #[schema(inline, default = "Now")]
+        policy: Policy,
+        #[schema(inline, read_only)]
+        inner: Inner,
+        #[schema(read_only)]
+        names: Vec<String>,
+        /// Sizes by name.
+        sizes: Sizes,
+    }
+
+    type Sizes = BTreeMap<String, i64>;
+
+    #[test]
+    fn a_map_behind_an_alias_has_no_name_of_its_own() {
+        let names: Vec<_> = collect::<Inlined>().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Inlined"]);
+        let sizes = &object::<Inlined>().unwrap()["properties"]["sizes"];
+        assert_eq!((&sizes["type"], &sizes["description"]), (&json!("object"), &json!("Sizes by name.")));
+        assert_eq!(sizes["additionalProperties"]["type"], "integer");
+    }
+
+    #[test]
+    fn what_is_said_about_an_inlined_field_stands_beside_it() {
+        let properties = object::<Inlined>().unwrap()["properties"].take();
+        let policy = json!({ "type": "string", "enum": ["Now", "Later"], "default": "Now", "description": "When." });
+        assert_eq!(properties["policy"], policy);
+        assert_eq!((&properties["inner"]["readOnly"], &properties["inner"]["required"]), (&json!(true), &json!(["n"])));
+        assert_eq!(properties["names"], json!({ "type": "array", "readOnly": true, "items": { "type": "string" } }));
+        // An object that may hold anything is no remark.
+        let open = json!({ "allOf": [{ "type": "string" }, { "type": "object" }] });
+        assert_eq!(plain(open.clone()), open);
     }
 
     #[test]

@@ -1,0 +1,3 @@
+//! What every plugin must do.
+
+mod common;

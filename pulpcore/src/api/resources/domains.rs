@@ -1,0 +1,161 @@
+//! Domains. There is one, `default`; it cannot be changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode};
+use sea_orm::EntityTrait;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::object;
+use crate::api::cx::Cx;
+use crate::api::endpoint::Endpoint;
+use crate::api::filters::Filters;
+use crate::api::list;
+use crate::api::shape;
+use crate::error::Result;
+use crate::models::domain;
+
+const NAMES: (&str, &str) = ("domains", "core.domain");
+
+/// What may be shown of a storage's settings; anything else could be a secret.
+const PUBLIC: &[&str] = &[
+    "location",
+    "base_url",
+    "file_permissions_mode",
+    "directory_permissions_mode",
+    "bucket_name",
+    "container",
+    "endpoint_url",
+    "region_name",
+];
+
+/// A domain, beside its identity.
+#[derive(Debug, Serialize, ToSchema)]
+struct Body {
+    /// A name for this domain.
+    #[schema(max_length = 50, pattern = "^[-a-zA-Z0-9_]+$")]
+    name: String,
+    /// An optional description.
+    description: Option<String>,
+    #[schema(required = false)]
+    pulp_labels: BTreeMap<String, Option<String>>,
+    /// Backend storage class for domain.
+    storage_class: String,
+    /// Settings for storage class.
+    #[schema(value_type = Object)]
+    storage_settings: Map<String, Value>,
+    /// Boolean to have the content app redirect to object storage.
+    #[schema(required = false)]
+    redirect_to_object_storage: bool,
+    /// Boolean to hide distributions with a content guard in the content app.
+    #[schema(required = false)]
+    hide_guarded_distributions: bool,
+    /// An optional content-guard that is automatically assigned to new distributions.
+    #[schema(format = "uri")]
+    default_content_guard: Option<String>,
+    /// The Pulp Resource Name (PRN) of the domain's default content-guard.
+    #[schema(read_only, required = false, nullable = false)]
+    default_content_guard_prn: Option<String>,
+}
+
+/// The operations on domains.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let filters = filters();
+    let listed = Arc::new(filters.clone());
+    let response = || shape::core_response::<Body>("DomainResponse");
+    vec![
+        Endpoint::new(Method::GET, "domains/", "domains_list", move |cx| {
+            let filters = Arc::clone(&listed);
+            async move {
+                let paged = list::page::<domain::Entity>(&cx, &filters, None).await?;
+                let objects = paged.rows.iter().map(|row| read(&cx, row)).collect::<Result<_>>()?;
+                Ok(paged.respond(&cx, objects))
+            }
+        })
+        .tagged("Domains")
+        .about("List domains")
+        .listed(&filters)
+        .answers(200, shape::paginated(response())),
+        Endpoint::new(Method::GET, "domains/{pulp_id}/", "domains_read", |cx| async move {
+            let row = domain::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
+            let row = row.ok_or_else(|| crate::api::not_found("Domain"))?;
+            Ok(cx.object(StatusCode::OK, read(&cx, &row)?))
+        })
+        .of_object("domains/{pulp_id}/", "domain_href")
+        .tagged("Domains")
+        .about("Inspect a domain")
+        .selectable()
+        .answers(200, response()),
+    ]
+}
+
+fn filters() -> Filters {
+    use domain::Column as C;
+    Filters::new()
+        .text(C::Name)
+        .identity(C::PulpId)
+        .ordered(&[
+            C::PulpId,
+            C::PulpCreated,
+            C::PulpLastUpdated,
+            C::Name,
+            C::Description,
+            C::PulpLabels,
+            C::StorageClass,
+            C::StorageSettings,
+            C::RedirectToObjectStorage,
+            C::HideGuardedDistributions,
+        ])
+        .ordered_as("pk", C::PulpId)
+}
+
+fn read(cx: &Cx, row: &domain::Model) -> Result<Map<String, Value>> {
+    let mut settings = shown(&row.storage_settings);
+    // The default domain's storage is what the process was started with.
+    if row.pulp_id == cx.app.domain && cx.app.storage.local_path("artifact").is_some() {
+        settings.entry("location").or_insert_with(|| json!(cx.app.settings.media_root));
+    }
+    let body = Body {
+        name: row.name.clone(),
+        description: row.description.clone(),
+        pulp_labels: row.pulp_labels.0.clone(),
+        storage_class: row.storage_class.clone(),
+        storage_settings: settings,
+        redirect_to_object_storage: row.redirect_to_object_storage,
+        hide_guarded_distributions: row.hide_guarded_distributions,
+        default_content_guard: None,
+        default_content_guard_prn: None,
+    };
+    object(&cx.reader(), NAMES, row.pulp_id, (row.pulp_created, row.pulp_last_updated), &body)
+}
+
+/// Settings without what could be a secret; that such a thing is there is said, as everywhere.
+fn shown(settings: &Value) -> Map<String, Value> {
+    let (mut public, mut hidden) = (Map::new(), Vec::new());
+    for (name, value) in settings.as_object().into_iter().flatten() {
+        if PUBLIC.contains(&name.as_str()) {
+            public.insert(name.clone(), value.clone());
+        } else {
+            hidden.push(json!({ "name": name, "is_set": !value.is_null() }));
+        }
+    }
+    public.insert("hidden_fields".to_owned(), Value::Array(hidden));
+    public
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_storage_are_not_shown() {
+        let shown = shown(&json!({"bucket_name": "b", "secret_key": "hunter2"}));
+        assert_eq!(
+            Value::Object(shown),
+            json!({"bucket_name": "b", "hidden_fields": [{"name": "secret_key", "is_set": true}]})
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Answering with an artifact that the storage holds.
+
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::conditions::{Version, Wanted};
+use super::resolve::Stored;
+use super::{ARTIFACT_SIZE, Ask, empty, media_type};
+use crate::app::App;
+use crate::error::{Error, Result};
+
+/// Bodies up to this size go out in one write with their headers; larger ones are streamed.
+const AT_ONCE: u64 = 256 * 1024;
+
+/// Answers with an artifact, or with what the conditions and the range of the request leave of it.
+///
+/// # Errors
+/// [`Error::NotFound`] if the storage does not have it.
+pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_>) -> Result<Response> {
+    let size = u64::try_from(stored.size).map_err(Error::internal)?;
+    let tag = format!("\"{}\"", stored.sha256);
+    let modified = SystemTime::from(stored.stored_at);
+    let version = Version { tag: Some(&tag), modified: Some(modified), size: Some(size) };
+
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::ETAG, HeaderValue::try_from(&tag).map_err(Error::internal)?);
+    let date = HeaderValue::try_from(httpdate::fmt_http_date(modified)).map_err(Error::internal)?;
+    headers.insert(header::LAST_MODIFIED, date);
+    headers.insert(ARTIFACT_SIZE, HeaderValue::from(size));
+    let (status, range) = match Wanted::of(ask.headers, &version) {
+        Wanted::NotModified => return Ok(empty(StatusCode::NOT_MODIFIED, headers)),
+        Wanted::Changed => return Ok(empty(StatusCode::PRECONDITION_FAILED, headers)),
+        Wanted::Unsatisfiable => {
+            headers.insert(header::CONTENT_RANGE, unsatisfiable(size)?);
+            headers.insert(header::CONTENT_TYPE, media_type(name));
+            return Ok(empty(StatusCode::RANGE_NOT_SATISFIABLE, headers));
+        }
+        Wanted::Part(range) => {
+            headers.insert(header::CONTENT_RANGE, content_range(&range, size)?);
+            (StatusCode::PARTIAL_CONTENT, range)
+        }
+        Wanted::Whole => (StatusCode::OK, 0..size),
+    };
+    headers.insert(header::CONTENT_TYPE, media_type(name));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    let mut response = empty(status, headers);
+    if ask.head {
+        return Ok(response);
+    }
+    let reading = app.storage.read(&stored.file, Some(range.clone())).await?;
+    if reading.size != size {
+        return Err(Error::internal(format!("{} has {} bytes in the storage, not {size}", stored.file, reading.size)));
+    }
+    *response.body_mut() = if range.end - range.start <= AT_ONCE {
+        Body::from(reading.bytes().await?)
+    } else {
+        Body::from_stream(reading.body)
+    };
+    Ok(response)
+}
+
+/// `Content-Range` of a part.
+pub(super) fn content_range(range: &std::ops::Range<u64>, size: u64) -> Result<HeaderValue> {
+    HeaderValue::try_from(format!("bytes {}-{}/{size}", range.start, range.end - 1)).map_err(Error::internal)
+}
+
+/// `Content-Range` of no part.
+pub(super) fn unsatisfiable(size: u64) -> Result<HeaderValue> {
+    HeaderValue::try_from(format!("bytes */{size}")).map_err(Error::internal)
+}

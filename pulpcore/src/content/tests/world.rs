@@ -1,0 +1,306 @@
+//! A server with nothing in it, and the rows of which a test makes something.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use futures::{TryStreamExt, stream};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::now;
+use crate::migrate;
+use crate::models::{
+    Labels, content, content_artifact, distribution, publication, published_artifact, published_metadata, repository,
+    repository_content, repository_version,
+};
+use crate::settings::Settings;
+use crate::storage::Expected;
+
+/// The type of everything here; no plugin knows it.
+const TYPE: &str = "test.test";
+
+pub(super) struct World {
+    pub(super) app: App,
+    routes: Router,
+    _folder: tempfile::TempDir,
+    #[cfg(all(feature = "testkit", feature = "postgres"))]
+    _database: Option<crate::testkit::TestDatabase>,
+}
+
+/// A content unit with one file.
+#[derive(Clone, Copy)]
+pub(super) struct Unit {
+    pub(super) content: Uuid,
+    /// Its content artifact.
+    pub(super) file: Uuid,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    /// Whether it ended as it should.
+    pub(super) whole: bool,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::for_tests(folder.path());
+        change(&mut settings);
+        let db = App::connect(&settings).await.unwrap();
+        migrate::up(&db, vec![]).await.unwrap();
+        let app = App::with(settings, db).await.unwrap();
+        Self {
+            routes: super::super::router(app.clone()),
+            app,
+            _folder: folder,
+            #[cfg(all(feature = "testkit", feature = "postgres"))]
+            _database: None,
+        }
+    }
+
+    #[cfg(all(feature = "testkit", feature = "postgres"))]
+    pub(super) async fn postgres() -> Self {
+        let database = crate::testkit::Database::create().await;
+        let url = database.url.clone();
+        let world =
+            Self::with(|settings| settings.database_url = crate::settings::DatabaseUrl::parse(&url).unwrap()).await;
+        Self { _database: Some(database), ..world }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        let answer = self.ask("GET", path, &[]).await;
+        assert!(answer.whole, "{path} broke off");
+        answer
+    }
+
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let (parts, body) =
+            self.routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+        let mut pieces = body.into_data_stream();
+        let (mut body, mut whole) = (Vec::new(), true);
+        loop {
+            match pieces.try_next().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => break,
+                Err(_) => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        Answer { status: parts.status, headers: parts.headers, body, whole }
+    }
+
+    /// Reads the beginning of an answer, and hangs up.
+    #[cfg(feature = "testkit")]
+    pub(super) async fn ask_and_leave(&self, path: &str) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = self.routes.clone().oneshot(request).await.unwrap();
+        let first = answer.into_body().into_data_stream().try_next().await.unwrap();
+        assert!(first.is_some_and(|piece| !piece.is_empty()));
+    }
+
+    /// Everything that a client gets over a connection of its own.
+    pub(super) async fn over_tcp(&self, method: &str, path: &str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = self.routes.clone();
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A connection that breaks off is what some tests want.
+        let _ = stream.read_to_end(&mut answer).await;
+        server.abort();
+        String::from_utf8_lossy(&answer).to_lowercase()
+    }
+
+    pub(super) async fn artifact(&self, bytes: &[u8]) -> Uuid {
+        let body = stream::iter([Ok(bytes::Bytes::copy_from_slice(bytes))]);
+        let received = self.app.storage.receive(body, &Expected::default()).await.unwrap();
+        crate::artifacts::save(&self.app, received).await.unwrap().0.pulp_id
+    }
+
+    pub(super) async fn unit(&self, path: &str, artifact: Option<Uuid>) -> Unit {
+        let (content, file) = (Uuid::now_v7(), Uuid::now_v7());
+        let tx = self.app.db.write().await.unwrap();
+        let row = content::Model {
+            pulp_id: content,
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            pulp_domain_id: self.app.domain,
+            pulp_type: TYPE.to_owned(),
+            timestamp_of_interest: now(),
+            pulp_labels: Labels::default(),
+        };
+        row.into_active_model().insert(&*tx).await.unwrap();
+        let row = content_artifact::Model {
+            pulp_id: file,
+            content_id: content,
+            artifact_id: artifact,
+            relative_path: path.to_owned(),
+        };
+        row.into_active_model().insert(&*tx).await.unwrap();
+        tx.commit().await.unwrap();
+        Unit { content, file }
+    }
+
+    /// A repository with its version 0.
+    pub(super) async fn repository(&self) -> Uuid {
+        let id = Uuid::now_v7();
+        let row = repository::Model {
+            pulp_id: id,
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            pulp_domain_id: self.app.domain,
+            pulp_type: TYPE.to_owned(),
+            name: id.to_string(),
+            description: None,
+            pulp_labels: Labels::default(),
+            next_version: 1,
+            retain_repo_versions: None,
+            retain_checkpoints: None,
+            remote_id: None,
+            user_hidden: false,
+        };
+        let tx = self.app.db.write().await.unwrap();
+        row.into_active_model().insert(&*tx).await.unwrap();
+        tx.commit().await.unwrap();
+        self.version(id, 0, &[]).await;
+        id
+    }
+
+    /// A version that adds units to the one before.
+    pub(super) async fn version(&self, repository: Uuid, number: i64, added: &[Uuid]) -> Uuid {
+        let id = Uuid::now_v7();
+        let tx = self.app.db.write().await.unwrap();
+        let row = repository_version::Model {
+            pulp_id: id,
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            repository_id: repository,
+            number,
+            base_version_id: None,
+        };
+        row.into_active_model().insert(&*tx).await.unwrap();
+        for unit in added {
+            let row = repository_content::Model {
+                repository_id: repository,
+                content_id: *unit,
+                version_added: number,
+                version_removed: None,
+            };
+            row.into_active_model().insert(&*tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Removes a unit in a version.
+    pub(super) async fn remove(&self, repository: Uuid, unit: Uuid, number: i64) {
+        self.version(repository, number, &[]).await;
+        let tx = self.app.db.write().await.unwrap();
+        repository_content::Entity::update_many()
+            .col_expr(repository_content::Column::VersionRemoved, sea_orm::sea_query::Expr::value(number))
+            .filter(repository_content::Column::ContentId.eq(unit))
+            .exec(&*tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    pub(super) async fn publication(
+        &self,
+        version: Uuid,
+        pass_through: bool,
+        files: &[(&str, Uuid)],
+        made: &[(&str, Uuid)],
+    ) -> Uuid {
+        let id = Uuid::now_v7();
+        let tx = self.app.db.write().await.unwrap();
+        let row = publication::Model {
+            pulp_id: id,
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            pulp_domain_id: self.app.domain,
+            pulp_type: TYPE.to_owned(),
+            repository_version_id: version,
+            complete: true,
+            pass_through,
+            checkpoint: false,
+        };
+        row.into_active_model().insert(&*tx).await.unwrap();
+        for (path, file) in files {
+            let row = published_artifact::Model {
+                publication_id: id,
+                relative_path: (*path).to_owned(),
+                content_artifact_id: *file,
+            };
+            row.into_active_model().insert(&*tx).await.unwrap();
+        }
+        for (path, artifact) in made {
+            let row = published_metadata::Model {
+                publication_id: id,
+                relative_path: (*path).to_owned(),
+                artifact_id: *artifact,
+            };
+            row.into_active_model().insert(&*tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        id
+    }
+
+    pub(super) async fn distribute(&self, base_path: &str, change: impl FnOnce(&mut distribution::Model)) {
+        let mut row = distribution::Model {
+            pulp_id: Uuid::now_v7(),
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            pulp_domain_id: self.app.domain,
+            pulp_type: TYPE.to_owned(),
+            name: base_path.to_owned(),
+            base_path: base_path.to_owned(),
+            pulp_labels: Labels::default(),
+            hidden: false,
+            checkpoint: false,
+            content_guard_id: None,
+            publication_id: None,
+            repository_id: None,
+            repository_version_id: None,
+            remote_id: None,
+        };
+        change(&mut row);
+        let tx = self.app.db.write().await.unwrap();
+        row.into_active_model().insert(&*tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(super) fn text(&self) -> &str {
+        str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The names in a listing.
+    pub(super) fn names(&self) -> Vec<&str> {
+        assert_eq!(self.status, StatusCode::OK);
+        let lines = self.text().lines().filter_map(|line| line.split_once("<a href=")?.1.split_once('>'));
+        lines.filter_map(|(_, rest)| Some(rest.split_once("</a>")?.0)).collect()
+    }
+}
