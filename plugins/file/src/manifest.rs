@@ -170,7 +170,7 @@ mod tests {
             let mut path = String::new();
             for _ in 0..length {
                 path.push_str(LETTERS[(noise(&mut state) % 12) as usize]);
-                if noise(&mut state) % 5 == 0 {
+                if noise(&mut state).is_multiple_of(5) {
                     path.push('/');
                 }
             }
