@@ -1,8 +1,11 @@
 //! What clients send and see. Core's own fields (names, labels, URLs, digests of artifacts, …) are added by core.
 
 use pulpcore::plugin::Ref;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{Object, SchemaType};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::models::FileRemote;
 use crate::models::repository::SyncDetails;
@@ -33,8 +36,8 @@ pub struct FileRepositoryBody {
     #[schema(default = "PULP_MANIFEST", min_length = 1)]
     pub manifest: Option<String>,
     /// Details about the last sync of this repository.
-    #[serde(skip_deserializing)]
-    #[schema(read_only, required = false, value_type = Object)]
+    #[serde(default)]
+    #[schema(read_only, required = false)]
     pub last_sync_details: LastSync,
 }
 
@@ -44,6 +47,23 @@ pub struct LastSync {
     /// What it saw and made.
     #[serde(flatten)]
     pub details: Option<SyncDetails>,
+}
+
+impl PartialSchema for LastSync {
+    fn schema() -> RefOr<Schema> {
+        // Anything at all: what is in it is nobody's to rely on.
+        Object::with_type(SchemaType::AnyValue).into()
+    }
+}
+
+impl ToSchema for LastSync {}
+
+/// It is read only: whatever a client sends is left aside.
+impl<'de> Deserialize<'de> for LastSync {
+    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(body)?;
+        Ok(Self::default())
+    }
 }
 
 /// A publication of files.

@@ -96,7 +96,7 @@ pub(crate) struct UnsetLabel {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct UnsetLabelResponse {
     pub(crate) key: String,
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, nullable = false)]
     pub(crate) value: Option<String>,
 }
 

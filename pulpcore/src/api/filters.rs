@@ -169,7 +169,8 @@ impl Filters {
     /// The state of a task: exact, `ne`, `in`.
     #[must_use]
     pub(crate) fn task_state<C: ColumnTrait>(mut self, column: C) -> Self {
-        let choices: Vec<String> = state::FINAL.iter().chain(&state::UNFINISHED).map(|s| (*s).to_owned()).collect();
+        let mut choices: Vec<String> = state::FINAL.iter().chain(&state::UNFINISHED).map(|s| (*s).to_owned()).collect();
+        choices.sort();
         for (lookup, kind) in
             [("", Kind::Choice(choices.clone())), ("ne", Kind::Text), ("in", Kind::List(Box::new(Kind::Text)))]
         {
@@ -177,7 +178,10 @@ impl Filters {
             let field = name.clone();
             self = self.add(name, kind, move |text, _| {
                 let states = if lookup == "in" { values::strings(&field, text)? } else { vec![text.to_owned()] };
-                if let Some(wrong) = states.iter().find(|state| !known.contains(state)) {
+                // Of a list, a state that no task can have matches none.
+                if lookup != "in"
+                    && let Some(wrong) = states.iter().find(|state| !known.contains(state))
+                {
                     let message = format!("Select a valid choice. {wrong} is not one of the available choices.");
                     return Err(Error::invalid(&field, message));
                 }

@@ -201,9 +201,6 @@ impl Variant {
             };
             parameters.push(json!({ "in": "path", "name": name, "required": true, "schema": schema }));
         }
-        parameters.extend(endpoint.headers.iter().map(
-            |header| json!({ "in": "header", "name": header.name, "required": true, "schema": kind(&header.kind) }),
-        ));
         parameters.extend(endpoint.parameters.iter().map(query_parameter));
         Value::Array(parameters)
     }

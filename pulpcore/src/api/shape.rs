@@ -138,7 +138,7 @@ fn needs<T: ToSchema>() -> Vec<(String, Value)> {
     own.schemas.into_iter().filter(|(name, _)| *name != own.name).collect()
 }
 
-/// Drops what the other side alone sees.
+/// Drops what the other side alone sees, and from answers what a client has to keep to when it writes.
 fn side(mut schema: Value, side: Side) -> Value {
     let hidden = if side == Side::Request { "readOnly" } else { "writeOnly" };
     let mut gone = Vec::new();
@@ -147,6 +147,9 @@ fn side(mut schema: Value, side: Side) -> Value {
             let hide = property.get(hidden) == Some(&Value::Bool(true));
             if hide {
                 gone.push(Value::from(name.as_str()));
+            }
+            if let Some(property) = property.as_object_mut().filter(|_| side == Side::Response) {
+                property.remove("minLength");
             }
             !hide
         });

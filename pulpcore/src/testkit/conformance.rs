@@ -86,6 +86,8 @@ pub async fn a_version_never_changes(pulp: &TestPulp, subject: &Subject) {
     let first = add(pulp, &repository, &[&one]).await;
     let before = pulp.get(&first).await.ok();
     assert_eq!(held(pulp, subject, &first).await, [one.clone()].into());
+    let made = pulp.get(&format!("tasks/?created_resources={first}")).await.results();
+    assert_eq!(made.len(), 1, "tasks that made {first}: {made:?}");
 
     modify(pulp, &repository, json!({ "add_content_units": [two], "remove_content_units": [one] })).await;
     assert_eq!(held(pulp, subject, &latest(pulp, &repository).await).await, [two].into());

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::NewVersion;
+use crate::api::schema::markers::NonBlank;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::models::{content, repository, repository_version};
@@ -19,12 +20,12 @@ use crate::registry;
 pub struct Modification {
     /// A list of content units to add to a new repository version.
     #[serde(default)]
-    #[schema(required = false)]
+    #[schema(required = false, value_type = Vec<NonBlank>)]
     pub add_content_units: Vec<String>,
     /// A list of content units to remove from the latest repository version. You may also specify '*' as an entry to
     /// remove all content.
     #[serde(default)]
-    #[schema(required = false)]
+    #[schema(required = false, value_type = Vec<NonBlank>)]
     pub remove_content_units: Vec<String>,
     /// A repository version whose content will be used as the initial set of content for the new repository version.
     #[serde(default)]

@@ -92,11 +92,12 @@ pub(crate) struct Body {
 /// Core's fields in the list over all types.
 #[derive(Debug, Serialize, ToSchema)]
 struct GenericBody {
+    #[schema(required = false)]
     pulp_labels: LabelMap,
     #[schema(read_only, required = false, format = "uri", nullable = false)]
     vuln_report: Option<String>,
     /// A dict mapping relative paths inside the Content to the corresponding Artifact URLs.
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, Value>)]
     artifacts: BTreeMap<String, Option<String>>,
 }
 

@@ -44,11 +44,11 @@ pub(crate) struct Body {
     content_guard: Option<String>,
     /// The Pulp Resource Name (PRN) of the associated optional content guard.
     #[serde(default, deserialize_with = "shape::unread")]
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, nullable = false)]
     content_guard_prn: Option<String>,
     /// Timestamp since when the distributed content served by this distribution has not changed.
     #[serde(default, deserialize_with = "shape::unread")]
-    #[schema(read_only, required = false, value_type = Option<String>)]
+    #[schema(read_only, required = false, value_type = String)]
     no_content_change_since: Option<Timestamp>,
     /// Whether this distribution should be shown in the content app.
     #[serde(default)]
@@ -74,6 +74,9 @@ pub(crate) struct Body {
     #[serde(default)]
     checkpoint: bool,
 }
+
+/// What the list over all types does not show.
+const TYPED: &[&str] = &["publication", "checkpoint"];
 
 impl View for distribution::Entity {
     type Body = Body;
@@ -132,8 +135,7 @@ impl View for distribution::Entity {
     async fn read_generic(reader: &Reader, rows: &[distribution::Model]) -> Result<Vec<Map<String, Value>>> {
         let mut objects: Vec<_> = Self::read(reader, rows).await?.iter().map(shape::object).collect::<Result<_>>()?;
         for object in &mut objects {
-            object.remove("publication");
-            object.remove("checkpoint");
+            object.retain(|field, _| !TYPED.contains(&field.as_str()));
         }
         Ok(objects)
     }
@@ -229,7 +231,9 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
-    family::generic_list_endpoint::<distribution::Entity>(shape::core_response::<Body>("DistributionResponse"))
+    let mut response = shape::core_response::<Body>("DistributionResponse");
+    shape::rename(&mut response, "DistributionResponse", TYPED);
+    family::generic_list_endpoint::<distribution::Entity>(response)
 }
 
 async fn version_id(tx: &WriteTx, version: Option<&VersionRef>) -> Result<Option<Uuid>> {

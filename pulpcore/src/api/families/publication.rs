@@ -19,6 +19,7 @@ use crate::api::family::{self, View, find, list_endpoint, read_endpoint, singula
 use crate::api::filters::{Filters, IntoCondition, Kind, col, target_id};
 use crate::api::query::values;
 use crate::api::reader::Reader;
+use crate::api::schema::markers::Uri;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::error::{Error, Result};
@@ -39,12 +40,15 @@ pub(crate) struct Body {
     repository: Option<Link<repository::Entity>>,
     /// List of distributions currently pointing to this publication.
     #[serde(default, deserialize_with = "shape::unread")]
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = Vec<Uri>)]
     distributions: Vec<String>,
     /// Whether it is kept as a point in time.
     #[serde(default)]
     checkpoint: bool,
 }
+
+/// What the list over all types does not show.
+const TYPED: &[&str] = &["distributions", "checkpoint"];
 
 impl View for publication::Entity {
     type Body = Body;
@@ -102,8 +106,7 @@ impl View for publication::Entity {
     async fn read_generic(reader: &Reader, rows: &[publication::Model]) -> Result<Vec<Map<String, Value>>> {
         let mut objects: Vec<_> = Self::read(reader, rows).await?.iter().map(shape::object).collect::<Result<_>>()?;
         for object in &mut objects {
-            object.remove("distributions");
-            object.remove("checkpoint");
+            object.retain(|field, _| !TYPED.contains(&field.as_str()));
         }
         Ok(objects)
     }
@@ -121,7 +124,9 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
-    family::generic_list_endpoint::<publication::Entity>(shape::core_response::<Body>("PublicationResponse"))
+    let mut response = shape::core_response::<Body>("PublicationResponse");
+    shape::rename(&mut response, "PublicationResponse", TYPED);
+    family::generic_list_endpoint::<publication::Entity>(response)
 }
 
 fn create_endpoint(noun: &'static Noun) -> Endpoint {

@@ -384,7 +384,7 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
-    family::generic_list_endpoint::<remote::Entity>(shape::core_response::<Body>("RemoteResponse"))
+    family::generic_list_endpoint::<remote::Entity>(shape::core_response::<Body>("GenericRemoteResponse"))
 }
 
 /// What a remote's row says about how to reach it, with its secrets opened.

@@ -34,7 +34,7 @@ pub(crate) struct Body {
     #[serde(default)]
     pulp_labels: LabelMap,
     #[serde(default, deserialize_with = "shape::unread")]
-    #[schema(read_only, required = false, format = "uri")]
+    #[schema(read_only, required = false, nullable = false, format = "uri")]
     latest_version_href: Option<String>,
     /// A unique name for this repository.
     #[schema(min_length = 1)]

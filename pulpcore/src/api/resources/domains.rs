@@ -48,10 +48,10 @@ struct Body {
     #[schema(value_type = Object)]
     storage_settings: Map<String, Value>,
     /// Boolean to have the content app redirect to object storage.
-    #[schema(required = false)]
+    #[schema(required = false, default = true)]
     redirect_to_object_storage: bool,
     /// Boolean to hide distributions with a content guard in the content app.
-    #[schema(required = false)]
+    #[schema(required = false, default = false)]
     hide_guarded_distributions: bool,
     /// An optional content-guard that is automatically assigned to new distributions.
     #[schema(format = "uri")]
@@ -94,7 +94,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 fn filters() -> Filters {
     use domain::Column as C;
-    Filters::new()
+    let filters = Filters::new()
         .text(C::Name)
         .identity(C::PulpId)
         .ordered(&[
@@ -109,7 +109,8 @@ fn filters() -> Filters {
             C::RedirectToObjectStorage,
             C::HideGuardedDistributions,
         ])
-        .ordered_as("pk", C::PulpId)
+        .ordered_as("pk", C::PulpId);
+    list::label_select(filters, C::PulpLabels)
 }
 
 fn read(cx: &Cx, row: &domain::Model) -> Result<Map<String, Value>> {

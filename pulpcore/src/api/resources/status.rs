@@ -32,6 +32,10 @@ struct Status {
     online_content_apps: Vec<Process>,
     /// Database connection information
     database_connection: Connection,
+    /// Redis connection information. There is none: nothing here needs Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    redis_connection: Option<RedisConnection>,
     /// Storage information
     #[schema(required = false, nullable = false)]
     storage: Option<Space>,
@@ -69,7 +73,7 @@ struct Process {
     last_heartbeat: Timestamp,
     /// Versions of the components installed.
     #[schema(read_only, required = false)]
-    versions: BTreeMap<String, String>,
+    versions: BTreeMap<String, Option<String>>,
 }
 
 /// Database connection information.
@@ -77,6 +81,14 @@ struct Process {
 #[schema(as = DatabaseConnectionResponse)]
 struct Connection {
     /// Info about whether the app can connect to the database
+    connected: bool,
+}
+
+/// Information about a connection to Redis, for clients whose models name it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RedisConnectionResponse)]
+struct RedisConnection {
+    /// Info about whether the app can connect to Redis
     connected: bool,
 }
 
@@ -144,6 +156,7 @@ async fn status(cx: &Cx) -> Result<Response> {
         online_api_apps: online("api"),
         online_content_apps: online("content"),
         database_connection: Connection { connected },
+        redis_connection: None,
         storage,
         content_settings: ContentSettings {
             content_origin: Some(settings.content_origin()),
@@ -185,7 +198,7 @@ fn online(processes: &[app_status::Model], app_type: &str) -> Vec<Process> {
         .map(|row| Process {
             name: row.name.clone(),
             last_heartbeat: Timestamp(row.last_heartbeat),
-            versions: row.versions.0.clone(),
+            versions: row.versions.0.clone().into_iter().map(|(name, version)| (name, Some(version))).collect(),
         })
         .collect()
 }

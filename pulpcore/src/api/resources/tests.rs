@@ -310,6 +310,8 @@ on_both!(tasks_are_listed_filtered_canceled_and_cloned, |sample| {
                 .into(),
             0,
         ),
+        ("state__in=waiting,nonsense".into(), 1),
+        ("state__in=nonsense".into(), 0),
         ("state__in=running,waiting&parent_task=null&started_at__isnull=true&ordering=-state,pk".into(), 1),
     ] {
         assert_eq!(sample.get(&format!("tasks/?{query}")).await["count"], count, "{query}");

@@ -40,7 +40,7 @@ struct Body {
     /// The size of the upload in bytes.
     size: i64,
     /// Timestamp when upload is committed.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "shape::unread", skip_serializing_if = "Option::is_none")]
     #[schema(read_only, required = false, nullable = false, value_type = String, format = DateTime)]
     completed: Option<Timestamp>,
 }
@@ -61,7 +61,7 @@ struct Detail {
     /// The size of the upload in bytes.
     size: i64,
     /// Timestamp when upload is committed.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(read_only, required = false, nullable = false, value_type = String, format = DateTime)]
     completed: Option<Timestamp>,
     #[schema(read_only, required = false)]

@@ -6,7 +6,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,10 +60,10 @@ struct Body {
     #[schema(required = false, format = "email")]
     email: String,
     /// Designates whether the user can log into this admin site.
-    #[schema(required = false)]
+    #[schema(required = false, default = false)]
     is_staff: bool,
     /// Designates whether this user should be treated as active.
-    #[schema(required = false)]
+    #[schema(required = false, default = true)]
     is_active: bool,
     /// Date joined
     #[schema(read_only, required = false)]
@@ -70,7 +71,7 @@ struct Body {
     #[schema(read_only, required = false)]
     groups: Vec<Group>,
     /// List of hidden (write only) fields
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, inline)]
     hidden_fields: Vec<Hidden>,
 }
 
@@ -78,13 +79,18 @@ struct Body {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UserGroupResponse)]
 struct Group {
+    #[schema(read_only, required = false, format = "uri")]
+    pulp_href: String,
+    /// The Pulp Resource Name (PRN).
+    #[schema(read_only, required = false)]
+    prn: String,
     /// Name.
+    #[schema(max_length = 150)]
     name: String,
 }
 
 /// A field that is never shown.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UserHiddenField)]
 struct Hidden {
     name: &'static str,
     is_set: bool,
@@ -93,7 +99,6 @@ struct Hidden {
 /// What a client writes of a user.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = User)]
-#[serde(default)]
 struct Write {
     /// Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.
     #[schema(required = true, nullable = false, min_length = 1, max_length = 150)]
@@ -111,10 +116,10 @@ struct Write {
     #[schema(nullable = false, format = "email")]
     email: Option<String>,
     /// Designates whether the user can log into this admin site.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, default = false)]
     is_staff: Option<bool>,
     /// Designates whether this user should be treated as active.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, default = true)]
     is_active: Option<bool>,
 }
 
@@ -193,12 +198,12 @@ fn filters() -> Filters {
         .lookups(C::Email, few)
         .boolean(C::IsActive)
         .boolean(C::IsStaff)
-        .add("prn__in", Kind::List(Box::new(Kind::Text)), |text, _| {
-            let ids = values::list("prn__in", text, |name, text| match Target::parse(text) {
-                Some(Target::User(id)) => Ok(id),
-                _ => Err(Error::invalid(name, format!("PRN not valid: {text}"))),
-            })?;
-            Ok(col(C::Id).is_in(ids).into_condition())
+        .add("pulp_href__in", Kind::List(Box::new(Kind::Text)), |text, _| named("pulp_href__in", "URI", text))
+        .add("prn__in", Kind::List(Box::new(Kind::Text)), |text, _| named("prn__in", "PRN", text))
+        // The keys of users are numbers: no UUID is one of them.
+        .add("pulp_id__in", Kind::List(Box::new(Kind::Uuid)), |text, _| {
+            values::list("pulp_id__in", text, values::uuid)?;
+            Ok(col(C::Id).is_in(Vec::<i64>::new()).into_condition())
         })
         .ordered(&[
             C::Id,
@@ -213,6 +218,15 @@ fn filters() -> Filters {
             C::LastLogin,
         ])
         .ordered_as("pk", C::Id)
+}
+
+/// The users that a list of hrefs or PRNs names.
+fn named(filter: &str, kind: &str, text: &str) -> Result<Condition> {
+    let ids = values::list(filter, text, |name, text| match Target::parse(text) {
+        Some(Target::User(id)) => Ok(id),
+        _ => Err(Error::invalid(name, format!("{kind} not valid: {text}"))),
+    })?;
+    Ok(col(user::Column::Id).is_in(ids).into_condition())
 }
 
 fn read(reader: &Reader, row: &user::Model) -> Result<Map<String, Value>> {

@@ -36,7 +36,7 @@ struct Body {
     #[schema(read_only, required = false)]
     last_heartbeat: Timestamp,
     /// Versions of the components installed.
-    #[schema(read_only, required = false, value_type = HashMap<String, String>)]
+    #[schema(read_only, required = false, value_type = HashMap<String, Option<String>>)]
     versions: Versions,
     /// The task this worker is currently executing, or empty if the worker is not currently assigned to a task.
     #[schema(read_only, required = false, nullable = false, format = "uri")]

@@ -4,6 +4,7 @@
 //! drives the validation of bodies ([`crate::api::validate`]), so that description and behaviour cannot drift.
 
 pub mod dialect;
+pub(crate) mod markers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +29,14 @@ pub fn collect<T: ToSchema>() -> Vec<(String, Value)> {
     let mut nested = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut nested);
     let mut all: Vec<(String, Value)> = nested.into_iter().map(|(name, schema)| (name, plain(json!(schema)))).collect();
-    // A map behind an alias is named like every other map.
-    let (maps, mut all): (BTreeMap<_, _>, Vec<_>) = {
-        let (maps, others): (Vec<_>, Vec<_>) = all.drain(..).partition(|(name, _)| MAPS.contains(&name.as_str()));
-        (maps.into_iter().collect(), others)
+    // A map behind an alias is named like every other map, and nobody gains from a name for a text or a number.
+    let (nameless, mut all): (BTreeMap<_, _>, Vec<_>) = {
+        let nameless =
+            |(name, schema): &(String, Value)| MAPS.contains(&name.as_str()) || (is_bare(schema) && *name != T::name());
+        let (nameless, others): (Vec<_>, Vec<_>) = all.drain(..).partition(nameless);
+        (nameless.into_iter().collect(), others)
     };
-    all.iter_mut().for_each(|(_, schema)| inline(schema, &maps, 0));
+    all.iter_mut().for_each(|(_, schema)| inline(schema, &nameless, 0));
     all.sort_by_cached_key(|(name, schema)| (name.clone(), schema.to_string()));
     all.dedup();
     all
@@ -82,15 +85,16 @@ fn plain(mut schema: Value) -> Value {
         Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
         Value::Object(object) => {
             object.values_mut().for_each(|value| *value = plain(value.take()));
-            // Of a list, utoipa says it of the items.
-            if let Some(items) = object.get_mut("items").and_then(Value::as_object_mut) {
-                let sides: Vec<_> =
-                    ["readOnly", "writeOnly"].into_iter().filter_map(|side| items.remove_entry(side)).collect();
-                object.extend(sides);
+            // Of a list or a map, utoipa says it of the items.
+            for within in ["items", "additionalProperties"] {
+                if let Some(items) = object.get_mut(within).and_then(Value::as_object_mut) {
+                    let sides: Vec<_> =
+                        ["readOnly", "writeOnly"].into_iter().filter_map(|side| items.remove_entry(side)).collect();
+                    object.extend(sides);
+                }
             }
             let parts = object.get("allOf").and_then(Value::as_array);
-            let (said, mut meant): (Vec<_>, Vec<_>) =
-                parts.into_iter().flatten().cloned().partition(is_said_about);
+            let (said, mut meant): (Vec<_>, Vec<_>) = parts.into_iter().flatten().cloned().partition(is_said_about);
             if said.is_empty() || meant.len() != 1 {
                 return schema;
             }
@@ -108,21 +112,28 @@ fn plain(mut schema: Value) -> Value {
     schema
 }
 
-/// Puts the schemas of maps where they are referred to.
-fn inline(schema: &mut Value, maps: &BTreeMap<String, Value>, depth: usize) {
-    if let Some(map) = reference(schema).and_then(|name| maps.get(name)).filter(|_| depth < MAX_DEPTH) {
-        let map = map.as_object().cloned().unwrap_or_default();
+/// Whether a schema says nothing that deserves a name: a text without a list of its values, an object of no properties.
+fn is_bare(schema: &Value) -> bool {
+    const STRUCTURE: &[&str] =
+        &["$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties"];
+    schema.as_object().is_some_and(|schema| !schema.keys().any(|key| STRUCTURE.contains(&key.as_str())))
+}
+
+/// Puts schemas that have no name of their own where they are referred to.
+fn inline(schema: &mut Value, nameless: &BTreeMap<String, Value>, depth: usize) {
+    if let Some(meant) = reference(schema).and_then(|name| nameless.get(name)).filter(|_| depth < MAX_DEPTH) {
+        let meant = meant.as_object().cloned().unwrap_or_default();
         if let Some(object) = schema.as_object_mut() {
             object.remove("$ref");
             // What stands beside the reference is about this field.
-            for (key, value) in map {
+            for (key, value) in meant {
                 object.entry(key).or_insert(value);
             }
         }
     }
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(|item| inline(item, maps, depth + 1)),
-        Value::Object(object) => object.values_mut().for_each(|value| inline(value, maps, depth + 1)),
+        Value::Array(items) => items.iter_mut().for_each(|item| inline(item, nameless, depth + 1)),
+        Value::Object(object) => object.values_mut().for_each(|value| inline(value, nameless, depth + 1)),
         _ => {}
     }
 }
@@ -252,6 +263,34 @@ mod tests {
     }
 
     type Sizes = BTreeMap<String, i64>;
+
+    #[derive(ToSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Marked {
+        #[schema(read_only, required = false, value_type = Vec<markers::Uri>)]
+        links: Vec<String>,
+        /// What went wrong.
+        #[schema(read_only, required = false, value_type = markers::AnyObject)]
+        error: Option<String>,
+        #[schema(read_only, required = false, value_type = markers::Anything)]
+        result: Option<String>,
+    }
+
+    #[test]
+    fn what_is_said_of_a_field_survives_its_schema() {
+        let names: Vec<_> = collect::<Marked>().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Marked"], "markers have no names");
+        let properties = object::<Marked>().unwrap()["properties"].take();
+        assert_eq!(properties["links"]["items"], json!({ "type": "string", "format": "uri" }));
+        assert_eq!(
+            (&properties["links"]["readOnly"], &properties["result"]),
+            (&json!(true), &json!({ "readOnly": true }))
+        );
+        assert_eq!(
+            properties["error"],
+            json!({ "type": "object", "readOnly": true, "description": "What went wrong." })
+        );
+    }
 
     #[test]
     fn a_map_behind_an_alias_has_no_name_of_its_own() {

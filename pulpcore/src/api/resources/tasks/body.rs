@@ -14,6 +14,7 @@ use super::resources::{self, Links};
 use crate::api::bodies::Timestamp;
 use crate::api::query::FieldSelection;
 use crate::api::reader::Reader;
+use crate::api::schema::markers::{AnyObject, Anything, Uri};
 use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
@@ -29,13 +30,13 @@ pub(super) struct Body {
     #[schema(read_only, format = "uri")]
     created_by: Option<String>,
     /// A JSON Object of a fatal error encountered during the execution of this task.
-    #[schema(read_only, required = false, value_type = Object)]
+    #[schema(read_only, required = false, value_type = AnyObject)]
     error: Option<Value>,
     /// The parent task that spawned this task.
     #[schema(read_only, required = false, nullable = false, format = "uri")]
     parent_task: Option<String>,
     /// Any tasks spawned by this task.
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = Vec<Uri>)]
     child_tasks: Vec<String>,
     /// The task group that this task is a member of.
     #[schema(read_only, required = false, nullable = false, format = "uri")]
@@ -43,16 +44,16 @@ pub(super) struct Body {
     #[schema(read_only, required = false)]
     progress_reports: Vec<Report>,
     /// Resources created by this task.
-    #[schema(read_only, required = false, value_type = Vec<String>)]
+    #[schema(read_only, required = false, value_type = Vec<Uri>)]
     created_resources: Vec<Option<String>>,
     /// Resources created by this task as PRNs.
-    #[schema(read_only, required = false, value_type = Vec<String>)]
+    #[schema(read_only, required = false, value_type = Vec<Uri>)]
     created_resource_prns: Vec<Option<String>>,
     /// A list of resources required by that task.
     #[schema(read_only, required = false)]
     reserved_resources_record: Vec<String>,
     /// The result of this task.
-    #[schema(read_only, required = false, value_type = Value)]
+    #[schema(read_only, required = false, value_type = Anything)]
     result: Option<Value>,
 }
 
@@ -78,7 +79,7 @@ struct Minimal {
     #[schema(read_only, format = "uri")]
     worker: Option<String>,
     /// The API-version that was invoked when creating the task.
-    #[schema(required = false)]
+    #[schema(required = false, default = "v3")]
     pulp_api_version: &'static str,
 }
 

@@ -1,6 +1,6 @@
 //! What lists of tasks can be filtered by.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DbBackend};
 use uuid::Uuid;
 
@@ -99,7 +99,7 @@ fn reserved(resource: &str, mode: Mode, backend: DbBackend) -> SimpleExpr {
         Mode::Shared => vec![shared],
     };
     let function = if backend == DbBackend::Sqlite { "json_each" } else { "jsonb_array_elements_text" };
-    let entries = sea_orm::sea_query::Func::cust(Alias::new(function)).arg(record);
+    let entries = Func::cust(Alias::new(function)).arg(record);
     let (entry, value) = (Alias::new("entry"), Alias::new("value"));
     let found = Query::select()
         .expr(Expr::val(1))
@@ -126,8 +126,8 @@ fn created(text: &str, backend: DbBackend) -> Result<Condition> {
             let key = col(repository_version::Column::PulpId);
             // Keys are bytes on SQLite, and this column holds any kind of key as text.
             let key = match backend {
-                DbBackend::Sqlite => Expr::cust_with_exprs("lower(hex($1))", [key]),
-                _ => Expr::cust_with_exprs("replace(CAST($1 AS text), '-', '')", [key]),
+                DbBackend::Sqlite => Func::lower(Func::cust(Alias::new("hex")).arg(key)).into(),
+                _ => without_dashes(key.cast_as(Alias::new("text"))),
             };
             let version = Query::select()
                 .expr(key)
@@ -135,10 +135,14 @@ fn created(text: &str, backend: DbBackend) -> Result<Condition> {
                 .and_where(repository_version::Column::RepositoryId.eq(repository))
                 .and_where(repository_version::Column::Number.eq(number))
                 .take();
-            made(Expr::cust_with_exprs("replace($1, '-', '')", [object()]).in_subquery(version))
+            made(without_dashes(object()).in_subquery(version))
         }
         _ => Err(Error::invalid("created_resources", format!("URI not valid: {text}"))),
     }
+}
+
+fn without_dashes(text: SimpleExpr) -> SimpleExpr {
+    Func::cust(Alias::new("replace")).args([text, Expr::val("-"), Expr::val("")]).into()
 }
 
 /// The key in a task group's href or PRN.

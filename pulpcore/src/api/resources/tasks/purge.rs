@@ -28,7 +28,7 @@ struct Purge {
     finished_before: Option<String>,
     /// List of task-states to be purged. Only 'final' states are allowed.
     #[serde(default = "completed")]
-    #[schema(required = false)]
+    #[schema(required = false, default = json!(["completed"]))]
     states: Vec<Final>,
 }
 
