@@ -109,6 +109,12 @@ impl<D: Detail> Referable for D {
     }
 }
 
+/// One of core's own things.
+pub trait Own: Referable {
+    /// Its PRN name.
+    const MODEL: &'static str;
+}
+
 macro_rules! referable {
     (master: $($master:ident),*; own: $($own:ident = $model:literal),*) => {
         $(impl Referable for crate::models::$master::Entity {
@@ -122,11 +128,8 @@ macro_rules! referable {
             }
         }
 
-        impl Ref<$own::Entity> {
-            /// A reference to the thing with this key.
-            pub(crate) fn to(id: Uuid) -> Self {
-                Self { id, model: $model, kind: PhantomData }
-            }
+        impl Own for $own::Entity {
+            const MODEL: &'static str = $model;
         })*
     };
 }
@@ -170,6 +173,13 @@ impl<D: Detail> Ref<D> {
     pub fn new(id: Uuid) -> Self {
         let noun = registry::get().noun(D::Master::FAMILY, D::TYPE).expect("a noun in use is registered");
         Self { id, model: noun.prn_model(), kind: PhantomData }
+    }
+}
+
+impl<O: Own> Ref<O> {
+    /// A reference to the thing with this key.
+    pub(crate) fn to(id: Uuid) -> Self {
+        Self { id, model: O::MODEL, kind: PhantomData }
     }
 }
 

@@ -259,6 +259,7 @@ impl AsyncWrite for Wire {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test is bounded by its runner")]
 mod tests {
     use std::time::{Duration, Instant};
 
