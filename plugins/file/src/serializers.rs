@@ -1,11 +1,8 @@
 //! What clients send and see. Core's own fields (names, labels, URLs, digests of artifacts, …) are added by core.
 
 use pulpcore::plugin::Ref;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::openapi::schema::{Object, SchemaType};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::models::FileRemote;
 use crate::models::repository::SyncDetails;
@@ -37,33 +34,16 @@ pub struct FileRepositoryBody {
     pub manifest: Option<String>,
     /// Details about the last sync of this repository.
     #[serde(default)]
-    #[schema(read_only, required = false)]
+    #[schema(required = false, schema_with = last_sync)]
     pub last_sync_details: LastSync,
 }
 
 /// The details of the last sync, or an empty object if there was none.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSync {
     /// What it saw and made.
     #[serde(flatten)]
     pub details: Option<SyncDetails>,
-}
-
-impl PartialSchema for LastSync {
-    fn schema() -> RefOr<Schema> {
-        // Anything at all: what is in it is nobody's to rely on.
-        Object::with_type(SchemaType::AnyValue).into()
-    }
-}
-
-impl ToSchema for LastSync {}
-
-/// It is read only: whatever a client sends is left aside.
-impl<'de> Deserialize<'de> for LastSync {
-    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(body)?;
-        Ok(Self::default())
-    }
 }
 
 /// A publication of files.
@@ -95,10 +75,39 @@ pub struct FileRepositorySyncUrl {
     pub optimize: bool,
 }
 
+/// An object that clients only read. The derive forgets `read_only` where it does not know the fields.
+fn last_sync() -> utoipa::openapi::Object {
+    let about = "Details about the last sync of this repository.";
+    utoipa::openapi::ObjectBuilder::new().description(Some(about)).read_only(true).build()
+}
+
 pub(crate) fn manifest() -> Option<String> {
     Some(MANIFEST.to_owned())
 }
 
 pub(crate) const fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_sync_is_shown_flat_and_read_back() {
+        assert_eq!(serde_json::to_string(&LastSync::default()).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<LastSync>("{}").unwrap(), LastSync::default());
+        let details = SyncDetails {
+            remote_pk: uuid::Uuid::nil(),
+            url: "http://example.test/M".to_owned(),
+            download_policy: "immediate".to_owned(),
+            mirror: true,
+            most_recent_version: 3,
+            manifest_checksum: "aa".to_owned(),
+        };
+        let shown = LastSync { details: Some(details) };
+        let text = serde_json::to_string(&shown).unwrap();
+        assert!(text.contains(r#""most_recent_version":3"#), "{text}");
+        assert_eq!(serde_json::from_str::<LastSync>(&text).unwrap(), shown);
+    }
 }

@@ -80,7 +80,6 @@ const TYPED: &[&str] = &["publication", "checkpoint"];
 
 impl View for distribution::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Distribution";
 
     fn filters() -> Filters {
         use distribution::Column as C;

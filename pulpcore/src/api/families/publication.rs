@@ -52,7 +52,6 @@ const TYPED: &[&str] = &["distributions", "checkpoint"];
 
 impl View for publication::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Publication";
 
     fn filters() -> Filters {
         use publication::Column as C;
