@@ -62,6 +62,7 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (&["*Remote*.headers"], "A header is text. Where none are set null is read, so null may be written."),
     (&["OrphansCleanup.content_hrefs"], "An href is text."),
+    (&["file.FileRepositoryResponse.last_sync_details"], "It is always an object, so it is said to be one."),
     (&["DomainResponse.storage_class"], "Storage of our own need not be named after a class of Django's."),
 ];
 

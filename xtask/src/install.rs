@@ -2,17 +2,23 @@
 //!
 //! Only what is missing is installed. Where that cannot be done, the error says what to install by hand.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::sh;
+use crate::{sh, workspace};
 
 /// Names an existing PostgreSQL server for the tests; then no server binaries are needed here.
 const POSTGRES: &str = "PULP_TEST_POSTGRES";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, rustfmt, clippy and cargo-nextest.
+/// The original's command line client, as `pip` names it. The stories in `tests/clients` are written for it.
+const PULP_CLI: &str = "pulp-cli==0.41.*";
+
+/// What that client says of its version.
+const PULP_CLI_SAYS: &str = "Version 0.41.";
+
+/// Makes sure that the tests find PostgreSQL's server programs, curl, rustfmt, clippy, cargo-nextest and pulp-cli.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     if std::env::var_os(POSTGRES).is_none() && !postgres_is_here() {
@@ -21,7 +27,12 @@ pub(crate) fn all() -> Result<()> {
     if !sh::on_path("curl") {
         missing.push("curl");
     }
+    // Debian's Python makes virtual environments only with this package.
+    if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        missing.push("python3-venv");
+    }
     debian(&missing)?;
+    pulp_cli()?;
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if !sh::succeeds(sh::cargo().args([tool, "--version"])) {
             sh::run(Command::new("rustup").args(["component", "add", component]))?;
@@ -29,6 +40,27 @@ pub(crate) fn all() -> Result<()> {
     }
     if !sh::succeeds(sh::cargo().args(["nextest", "--version"])) {
         sh::run(sh::cargo().args(["install", "--locked", "cargo-nextest"]))?;
+    }
+    Ok(())
+}
+
+/// The virtual environment of the clients that the tests drive.
+pub(crate) fn clients() -> PathBuf {
+    workspace::root().join("target/clients")
+}
+
+/// Puts the original's client into its virtual environment, unless it is there.
+fn pulp_cli() -> Result<()> {
+    let room = clients();
+    let says = Command::new(room.join("bin/pulp")).arg("--version").stdin(Stdio::null()).output();
+    if says.is_ok_and(|says| String::from_utf8_lossy(&says.stdout).contains(PULP_CLI_SAYS)) {
+        return Ok(());
+    }
+    // One that was moved or half made cannot be mended.
+    sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&room))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PULP_CLI];
+    if let Err(error) = sh::run(Command::new(room.join("bin/python")).args(pip)) {
+        bail!("the tests need {PULP_CLI} in {}, which could not be installed from PyPI: {error}", room.display());
     }
     Ok(())
 }

@@ -42,7 +42,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn tests(extra: &[String]) -> Result<()> {
-    sh::run(sh::cargo().args(["nextest", "run", "--workspace", "--all-features"]).args(extra))
+    let mut nextest = sh::cargo();
+    nextest.args(["nextest", "run", "--workspace", "--all-features"]).args(extra);
+    sh::run(nextest.env("PULP_TEST_CLIENTS", install::clients()))
 }
 
 fn documentation() -> Result<()> {

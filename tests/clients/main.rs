@@ -1,0 +1,97 @@
+//! The programs that people use, against the server as it is built: the original's `pulp` and `curl`.
+//!
+//! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
+//! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs `pulp`; by hand:
+//! `python3 -m venv target/clients && target/clients/bin/pip install 'pulp-cli==0.41.*'`.
+
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "the parts that measure and follow tasks are for the other programs")]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use pulpcore::testkit::FixtureServer;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use self::support::Server;
+
+/// Names the virtual environment that holds `pulp`; `target/clients` unless it is set.
+const CLIENTS: &str = "PULP_TEST_CLIENTS";
+
+#[tokio::test]
+async fn pulp_keeps_repositories_and_remotes() {
+    with_pulp("repositories.sh").await;
+}
+
+#[tokio::test]
+async fn pulp_uploads_content_and_moves_it_about() {
+    with_pulp("content.sh").await;
+}
+
+#[tokio::test]
+async fn pulp_syncs_publishes_and_distributes() {
+    with_pulp("delivery.sh").await;
+}
+
+#[tokio::test]
+async fn pulp_looks_after_the_server() {
+    with_pulp("upkeep.sh").await;
+}
+
+#[tokio::test]
+async fn curl_gets_parts_of_files_and_no_file_twice() {
+    tell("curl.sh", "").await;
+}
+
+async fn with_pulp(story: &str) {
+    let clients = std::env::var_os(CLIENTS)
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients"), PathBuf::from);
+    let folder = clients.join("bin");
+    assert!(
+        folder.join("pulp").is_file(),
+        "There is no `pulp` in {}: `cargo xtask test` installs it, or set {CLIENTS} to a virtual environment with \
+         pulp-cli 0.41.",
+        folder.display()
+    );
+    tell(story, folder.to_str().expect("the workspace's path is UTF-8")).await;
+}
+
+/// Runs a story with these programs before all others. All that it wrote is shown if it fails.
+async fn tell(story: &str, programs: &str) {
+    let room = TempDir::new().expect("a temporary folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_pulp-server"));
+    let server = Server::start(program, room.path(), None).await.expect("the server starts");
+    let url = format!("http://{}", server.address());
+
+    let remote = FixtureServer::start().await;
+    remote.generate("f{n}.txt", 3, 100);
+    remote.manifest("PULP_MANIFEST");
+
+    let (user, password) = Server::ADMIN;
+    let config = room.path().join("pulp");
+    std::fs::create_dir(&config).expect("a folder for the client's settings");
+    let settings = format!("[cli]\nbase_url = \"{url}\"\nusername = \"{user}\"\npassword = \"{password}\"\n");
+    std::fs::write(config.join("cli.toml"), settings).expect("the client's settings");
+
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let told = Command::new("bash")
+        .args(["-c", "exec 2>&1; . \"$0\"; set -v; . \"$1\""])
+        .args([stories.join("words.sh"), stories.join(story)])
+        .current_dir(room.path())
+        .env_clear()
+        .envs([("PATH", format!("{programs}:{path}")), ("URL", url), ("REMOTE", remote.url(""))])
+        .envs([("LOGIN", format!("{user}:{password}")), ("LC_ALL", "C.UTF-8".to_owned())])
+        .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, room.path())))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("bash can be started");
+    let text = String::from_utf8_lossy(&told.stdout);
+    assert!(told.status.success(), "{story} ended with {}:\n{text}", told.status);
+    assert!(text.trim_end().ends_with("the end"), "{story} did not reach its end:\n{text}");
+    server.stop().await.expect("the server stops");
+}
