@@ -109,6 +109,12 @@ impl<D: Detail> Referable for D {
     }
 }
 
+/// One of core's own things.
+pub trait Own: Referable {
+    /// Its PRN name.
+    const MODEL: &'static str;
+}
+
 macro_rules! referable {
     (master: $($master:ident),*; own: $($own:ident = $model:literal),*) => {
         $(impl Referable for crate::models::$master::Entity {
@@ -122,11 +128,8 @@ macro_rules! referable {
             }
         }
 
-        impl Ref<$own::Entity> {
-            /// A reference to the thing with this key.
-            pub(crate) fn to(id: Uuid) -> Self {
-                Self { id, model: $model, kind: PhantomData }
-            }
+        impl Own for $own::Entity {
+            const MODEL: &'static str = $model;
         })*
     };
 }
@@ -139,6 +142,18 @@ referable!(
 ///
 /// `Ref<file_repository::Entity>` takes file repositories only, `Ref<repository::Entity>` any repository. That the thing
 /// exists is not checked here; the text alone says what kind it is.
+///
+/// ```
+/// use pulpcore::models::artifact;
+/// use pulpcore::plugin::Ref;
+///
+/// let href = "/pulp/api/v3/artifacts/01a1f7e1-97e2-7db2-a069-725c1ec19c78/";
+/// let artifact: Ref<artifact::Entity> = serde_json::from_value(href.into()).unwrap();
+/// assert_eq!(artifact.prn(), "prn:core.artifact:01a1f7e1-97e2-7db2-a069-725c1ec19c78");
+///
+/// let task = "/pulp/api/v3/tasks/01a1f7e1-97e2-7db2-a069-725c1ec19c78/";
+/// assert!(serde_json::from_value::<Ref<artifact::Entity>>(task.into()).is_err());
+/// ```
 pub struct Ref<E> {
     /// The key.
     pub id: Uuid,
@@ -170,6 +185,13 @@ impl<D: Detail> Ref<D> {
     pub fn new(id: Uuid) -> Self {
         let noun = registry::get().noun(D::Master::FAMILY, D::TYPE).expect("a noun in use is registered");
         Self { id, model: noun.prn_model(), kind: PhantomData }
+    }
+}
+
+impl<O: Own> Ref<O> {
+    /// A reference to the thing with this key.
+    pub(crate) fn to(id: Uuid) -> Self {
+        Self { id, model: O::MODEL, kind: PhantomData }
     }
 }
 
@@ -230,6 +252,14 @@ impl<E> PartialSchema for Ref<E> {
 impl<E> ToSchema for Ref<E> {}
 
 /// A reference to a repository version: an href (`…/versions/3/`) or a PRN, kept as written.
+///
+/// ```
+/// use pulpcore::plugin::VersionRef;
+///
+/// let prn = "prn:core.repositoryversion:01a1f7e1-993b-736b-81c7-3b5b767bdc8e";
+/// let version: VersionRef = serde_json::from_value(prn.into()).unwrap();
+/// assert_eq!(serde_json::to_value(&version).unwrap(), prn);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct VersionRef(String);

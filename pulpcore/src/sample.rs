@@ -239,20 +239,18 @@ impl Sample {
 macro_rules! on_both {
     ($(#[$doc:meta])* $name:ident, |$sample:ident| $body:block) => {
         $(#[$doc])*
+        async fn $name($sample: crate::sample::Sample) $body
+
         mod $name {
-            use super::*;
-
-            async fn check($sample: crate::sample::Sample) $body
-
             #[tokio::test]
             async fn sqlite() {
-                check(crate::sample::Sample::sqlite().await).await;
+                super::$name(crate::sample::Sample::sqlite().await).await;
             }
 
             #[cfg(all(feature = "testkit", feature = "postgres"))]
             #[tokio::test]
             async fn postgres() {
-                check(crate::sample::Sample::postgres().await).await;
+                super::$name(crate::sample::Sample::postgres().await).await;
             }
         }
     };

@@ -33,13 +33,13 @@ pub struct FileRepositoryBody {
     #[schema(default = "PULP_MANIFEST", min_length = 1)]
     pub manifest: Option<String>,
     /// Details about the last sync of this repository.
-    #[serde(skip_deserializing)]
-    #[schema(read_only, required = false, value_type = Object)]
+    #[serde(default)]
+    #[schema(required = false, schema_with = last_sync)]
     pub last_sync_details: LastSync,
 }
 
 /// The details of the last sync, or an empty object if there was none.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSync {
     /// What it saw and made.
     #[serde(flatten)]
@@ -75,10 +75,39 @@ pub struct FileRepositorySyncUrl {
     pub optimize: bool,
 }
 
+/// An object that clients only read. The derive forgets `read_only` where it does not know the fields.
+fn last_sync() -> utoipa::openapi::Object {
+    let about = "Details about the last sync of this repository.";
+    utoipa::openapi::ObjectBuilder::new().description(Some(about)).read_only(true).build()
+}
+
 pub(crate) fn manifest() -> Option<String> {
     Some(MANIFEST.to_owned())
 }
 
 pub(crate) const fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_sync_is_shown_flat_and_read_back() {
+        assert_eq!(serde_json::to_string(&LastSync::default()).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<LastSync>("{}").unwrap(), LastSync::default());
+        let details = SyncDetails {
+            remote_pk: uuid::Uuid::nil(),
+            url: "http://example.test/M".to_owned(),
+            download_policy: "immediate".to_owned(),
+            mirror: true,
+            most_recent_version: 3,
+            manifest_checksum: "aa".to_owned(),
+        };
+        let shown = LastSync { details: Some(details) };
+        let text = serde_json::to_string(&shown).unwrap();
+        assert!(text.contains(r#""most_recent_version":3"#), "{text}");
+        assert_eq!(serde_json::from_str::<LastSync>(&text).unwrap(), shown);
+    }
 }

@@ -1,7 +1,7 @@
 //! A request, as an operation sees it.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use sea_orm::{EntityTrait, sea_query::Query as Select};
@@ -31,7 +31,6 @@ pub struct Cx {
     pub user: Option<user::Model>,
     /// The correlation id.
     pub correlation_id: String,
-    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,

@@ -4,8 +4,7 @@
 //! fields are read by one more query a page and merged in.
 
 use axum::http::{Method, StatusCode};
-use axum::response::Response;
-use sea_orm::sea_query::{Expr, Query as Select, SelectStatement};
+use sea_orm::sea_query::{Expr, Query as Select};
 use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, Iterable, QueryFilter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,8 +34,6 @@ type Object = Map<String, Value>;
 pub(crate) trait View: Master<Model: Row> {
     /// Core's own fields of the family.
     type Body: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static;
-    /// The generic model's name, such as `Repository`.
-    const MODEL: &'static str;
 
     /// Filters and orderings over the core table.
     fn filters() -> Filters;
@@ -253,7 +250,11 @@ pub(crate) fn label_endpoints<M: View>(noun: &'static Noun, status: u16) -> [End
                     let label: SetLabel = BodySchema::parse(cx.body(&schema, Mode::Create).await?)?;
                     labels::check_label(&label.key, label.value.as_deref())?;
                     let (key, value) = (label.key.clone(), label.value.clone());
-                    change_labels::<M>(&cx, noun, id, |labels| Ok(drop(labels.insert(key, value)))).await?;
+                    change_labels::<M>(&cx, noun, id, |labels| {
+                        labels.insert(key, value);
+                        Ok(())
+                    })
+                    .await?;
                     Ok(json(code, &SetLabelResponse { key: label.key, value: label.value }))
                 }
             },
@@ -326,15 +327,7 @@ fn plural(noun: &Noun) -> String {
     }
 }
 
-/// A subquery over the keys of a master table.
-pub(crate) fn keys<M: Master>() -> SelectStatement {
-    Select::select().column(column::<M>("pulp_id")).from(M::default()).take()
-}
-
 /// The href parameter of a noun's versions: `file_file_repository_version_href`.
 pub(crate) fn version_href_name(noun: &Noun) -> String {
     href_name(noun).replace("_href", "_version_href")
 }
-
-/// Unused by some families, so not part of [`View`].
-pub(crate) type Answer = Result<Response>;

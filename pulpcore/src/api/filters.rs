@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::extension::postgres::PgBinOper;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoColumnRef, LikeExpr, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Value};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
 use uuid::Uuid;
 
 use super::query::values;
@@ -388,12 +388,7 @@ fn matches(expr: SimpleExpr, pattern: &str, backend: DbBackend) -> Result<Simple
         .build()
         .map_err(|_| Error::invalid("regex", "Invalid regular expression."))?;
     Ok(match backend {
-        DbBackend::Sqlite => expr.binary(sea_orm::sea_query::BinOper::Custom("REGEXP".into()), pattern),
+        DbBackend::Sqlite => expr.binary(sea_orm::sea_query::BinOper::Custom("REGEXP"), pattern),
         _ => expr.binary(PgBinOper::Regex, pattern),
     })
-}
-
-/// A subquery over one column of an entity.
-pub(crate) fn select<E: EntityTrait, C: ColumnTrait>(entity: E, column: C) -> sea_orm::sea_query::SelectStatement {
-    Query::select().expr(col(column)).from(Alias::new(entity.table_name())).take()
 }

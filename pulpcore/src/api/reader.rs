@@ -35,11 +35,6 @@ impl Reader {
         Some(format!("{}{}{id}/", self.root, noun.path()))
     }
 
-    /// The href of a repository version.
-    pub(crate) fn version_href(&self, repository_type: &str, repository: Uuid, number: i64) -> Option<String> {
-        Some(format!("{}versions/{number}/", self.href(Family::Repository, repository_type, repository)?))
-    }
-
     /// The hrefs of rows of a master table.
     pub(crate) async fn hrefs<M: Master>(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Hrefs> {
         #[derive(FromQueryResult)]

@@ -87,7 +87,6 @@ impl Route {
             user,
             correlation_id: correlation_id.to_owned(),
             query: Query::parse(parts.uri.query())?,
-            method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
             params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

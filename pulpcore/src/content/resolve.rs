@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(prefixes(&"/".repeat(10_000)).len(), DEEPEST - 1);
     }
 
-    /// A repository whose version 1 holds ten thousand units, each with one file.
+    /// A repository whose version 1 holds ten thousand units, each with one file, in a hundred folders.
     #[cfg(feature = "sqlite")]
     const MANY: &str = "
         INSERT INTO core_repository (pulp_id, pulp_created, pulp_last_updated, pulp_domain_id, pulp_type, name,
@@ -298,7 +298,7 @@ mod tests {
         SELECT randomblob(16), '2026-01-01', '2026-01-01', d.pulp_id, 'test.test', '2026-01-01', '{}'
         FROM n, core_domain d;
         INSERT INTO core_contentartifact (pulp_id, content_id, relative_path)
-        SELECT randomblob(16), pulp_id, 'b/' || rowid FROM core_content;
+        SELECT randomblob(16), pulp_id, 'b' || (rowid % 100) || '/' || rowid FROM core_content;
         INSERT INTO core_repositorycontent (repository_id, content_id, version_added)
         SELECT zeroblob(16), pulp_id, 1 FROM core_content;";
 
@@ -330,7 +330,7 @@ mod tests {
             repository_id: Some(Uuid::nil()),
             number: Some(1),
         };
-        assert!(file(app, &source, "b/17").await.unwrap().is_some());
+        assert!(file(app, &source, "b17/17").await.unwrap().is_some());
         let mut queries = Vec::new();
         let mut add = |query: &dyn Fn(&mut Sql) -> String| {
             let mut sql = Sql::new(app);
@@ -338,7 +338,7 @@ mod tests {
         };
         add(&|sql| source_query(sql, app.domain, vec!["a", "a/b"]));
         add(&|sql| file_query(sql, &source, "b/c").unwrap());
-        add(&|sql| folder_query(sql, &source, "b").unwrap());
+        add(&|sql| folder_query(sql, &source, "b17").unwrap());
 
         #[derive(Debug, FromQueryResult)]
         struct Step {

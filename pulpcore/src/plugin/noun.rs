@@ -28,9 +28,16 @@ use crate::models::{artifact, content, distribution, publication, remote, reposi
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
+/// Bodies by key.
+type Bodies = HashMap<Uuid, Object>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The five core tables that plugins detail.
+///
+/// ```
+/// use pulpcore::plugin::Family;
+/// assert_eq!(Family::Repository.collection(), "repositories");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
     /// Content units.
@@ -59,6 +66,12 @@ impl Family {
 }
 
 /// A core table that plugins detail. Only core implements it.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::{Family, Master};
+/// assert_eq!(<repository::Entity as Master>::FAMILY, Family::Repository);
+/// ```
 pub trait Master: EntityTrait<Model: Send + Sync> {
     /// Which one it is.
     const FAMILY: Family;
@@ -80,6 +93,35 @@ masters!(
 );
 
 /// A registered noun.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::{Detail, NoFields, Noun, Repository, register};
+/// # mod shelf {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, Default, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "doc_shelf")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub pulp_id: Uuid }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # impl Detail for shelf::Entity {
+/// #     type Master = repository::Entity;
+/// #     type Body = NoFields;
+/// #     const TYPE: &'static str = "doc.shelf";
+/// #     const MODEL: &'static str = "Shelf";
+/// #     const ENDPOINT: &'static str = "shelf";
+/// #     fn read(_: &shelf::Model) -> NoFields { NoFields {} }
+/// #     fn write(_: &mut shelf::Model, _: NoFields) {}
+/// # }
+/// # impl Repository for shelf::Entity {
+/// #     const CONTENT: &'static [&'static str] = &[];
+/// # }
+/// // One line a noun; `actions` adds hand-written endpoints to the generated ones.
+/// register!(Noun::repository::<shelf::Entity>().actions(|| Vec::new()));
+/// # fn main() {}
+/// ```
 pub struct Noun {
     pub(crate) family: Family,
     pub(crate) type_name: &'static str,
@@ -93,9 +135,7 @@ pub struct Noun {
     /// Checks a body beyond its schema.
     pub(crate) check: fn(Object) -> Result<()>,
     /// The bodies of many rows, by key, in one query.
-    pub(crate) read: for<'a> fn(&'a DatabaseConnection, Vec<Uuid>) -> BoxFuture<'a, Result<HashMap<Uuid, Object>>>,
-    /// The body of one row, as a transaction sees it.
-    pub(crate) read_in: for<'a> fn(&'a DatabaseTransaction, Uuid) -> BoxFuture<'a, Result<Object>>,
+    pub(crate) read: for<'a> fn(&'a DatabaseConnection, Vec<Uuid>) -> BoxFuture<'a, Result<Bodies>>,
     pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
@@ -111,7 +151,6 @@ pub(crate) enum Hooks {
 }
 
 pub(crate) struct ContentHooks {
-    pub(crate) natural_key: fn() -> Vec<String>,
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
     pub(crate) upload:
@@ -153,7 +192,6 @@ impl Noun {
     /// A kind of content.
     pub const fn content<E: Content>() -> Self {
         Self::of::<E>(Hooks::Content(ContentHooks {
-            natural_key: || columns::<E>(E::NATURAL_KEY),
             repo_key: || columns::<E>(E::REPO_KEY),
             upload: |tx, body, artifact, domain| Box::pin(upload::<E>(tx, body, artifact, domain)),
         }))
@@ -227,12 +265,6 @@ impl Noun {
             actions: Vec::new,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
             read: |db, ids| Box::pin(read::<E>(db, ids)),
-            read_in: |tx, id| {
-                Box::pin(async move {
-                    let row = E::find().filter(key::<E>().eq(id)).one(tx).await?;
-                    row.map_or_else(|| Ok(Object::new()), |row| object(&E::read(&row)))
-                })
-            },
             insert: |tx, id, body| {
                 Box::pin(async move {
                     let mut row = E::Model::default();
@@ -302,7 +334,7 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
     columns.iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-async fn read<E: Detail>(db: &DatabaseConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Object>> {
+async fn read<E: Detail>(db: &DatabaseConnection, ids: Vec<Uuid>) -> Result<Bodies> {
     let mut bodies = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(crate::db::rows_per_statement(1)) {
         for row in E::find().filter(key::<E>().is_in(ids.iter().copied())).all(db).await? {

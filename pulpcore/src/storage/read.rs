@@ -68,13 +68,21 @@ pub(super) async fn file(path: PathBuf, range: Option<Range<u64>>) -> Result<Rea
         Err(error) if is_absent(&error) => Ok(None),
         outcome => outcome,
     });
-    let (size, range, first, rest) = opened.await?.ok_or_else(not_found)?;
+    let Opened { size, range, first, rest } = opened.await?.ok_or_else(not_found)?;
     let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
     Ok(Reading { size, range, body: first.chain(rest.stream()).boxed() })
 }
 
+/// A file of which the first block was read.
+struct Opened {
+    size: u64,
+    range: Range<u64>,
+    first: Bytes,
+    rest: Rest,
+}
+
 /// `None` for what is there and is no file.
-fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<(u64, Range<u64>, Bytes, Rest)>> {
+fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<Opened>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -85,7 +93,7 @@ fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<(u64, Ran
         file.seek(SeekFrom::Start(range.start))?;
     }
     let (first, rest) = Rest { file, left: range.end - range.start }.block()?;
-    Ok(Some((metadata.len(), range, first, rest)))
+    Ok(Some(Opened { size: metadata.len(), range, first, rest }))
 }
 
 /// What is left of a file to read.

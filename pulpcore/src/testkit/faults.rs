@@ -20,7 +20,7 @@ use axum::body::Body;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
-use futures::{FutureExt, Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -140,12 +140,14 @@ pub(super) fn body(
         }
         Some(Fault::Drip { chunk, every }) => {
             let drops = content.chunks(range).flat_map(move |block| split(block, chunk.max(1)));
-            let pause = move |n| async move {
-                if n > 0 {
-                    tokio::time::sleep(every).await;
-                }
-            };
-            Body::from_stream(pieces(drops).enumerate().then(move |(n, drop)| pause(n).map(|()| drop)))
+            // The clock is the fault itself here: a remote that sends little by little.
+            let clock = tokio::time::interval(every.max(Duration::from_millis(1)));
+            let paced = stream::unfold((pieces(drops).boxed(), clock), |(mut drops, mut clock)| async move {
+                clock.tick().await;
+                let drop = drops.next().await?;
+                Some((drop, (drops, clock)))
+            });
+            Body::from_stream(paced)
         }
         _ => {
             let mut chunks = content.chunks(range);
@@ -259,6 +261,7 @@ impl AsyncWrite for Wire {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test is bounded by its runner")]
 mod tests {
     use std::time::{Duration, Instant};
 

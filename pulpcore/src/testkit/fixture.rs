@@ -373,6 +373,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test is bounded by its runner")]
 mod tests {
     use aws_lc_rs::digest;
     use reqwest::{Client, StatusCode};

@@ -109,7 +109,7 @@ impl Modification {
     }
 }
 
-/// What follows a new version: the task names it, and the plugin may go on (autopublish).
+/// What follows a new version: the task names it and returns it, and the plugin may go on (autopublish).
 ///
 /// # Errors
 /// Whatever the plugin's hook fails with.
@@ -118,9 +118,19 @@ pub async fn created(cx: &TaskCx, version: &repository_version::Model) -> Result
     let row = repository::Entity::find_by_id(version.repository_id).one(cx.db().read()).await?;
     let row = row.ok_or_else(|| crate::api::not_found("Repository"))?;
     match registry::get().noun(Family::Repository, &row.pulp_type).map(|noun| &noun.hooks) {
-        Some(Hooks::Repository(hooks)) => (hooks.created)(cx, row.pulp_id, version).await,
-        _ => Err(registry::missing(&row.pulp_type)),
+        Some(Hooks::Repository(hooks)) => (hooks.created)(cx, row.pulp_id, version).await?,
+        _ => return Err(registry::missing(&row.pulp_type)),
     }
+    // Whatever the plugin went on to make is among the created resources; the result is the version, as in Pulp.
+    returns(cx, version).await
+}
+
+/// The task returns the version: clients read it as `result`.
+///
+/// # Errors
+/// If the database fails.
+pub async fn returns(cx: &TaskCx, version: &repository_version::Model) -> Result<()> {
+    crate::api::families::version::returns(cx, version).await
 }
 
 fn ids(field: &str, units: &[String]) -> Result<Vec<Uuid>> {

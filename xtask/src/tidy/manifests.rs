@@ -8,11 +8,24 @@ use super::{File, Finding, Rule, Tree, numbered};
 pub(super) const RULES: &[Rule] =
     &[workspace_lints, workspace_versions, plugins_depend_on_little, core_depends_on_no_plugin];
 
-/// What every plugin may use. Beside it, a plugin uses the crates of its format, which core does not use.
-const FOR_PLUGINS: [&str; 6] = ["pulpcore", "sea-orm", "sea-orm-migration", "serde", "serde_json", "utoipa"];
+/// What every plugin may use: pulpcore, how its nouns are written, and the words in which core's interfaces are written
+/// (bytes, streams, URLs, keys). Beside it, a plugin uses the crates of its format, which core does not use.
+const FOR_PLUGINS: [&str; 11] = [
+    "pulpcore",
+    "async-stream",
+    "bytes",
+    "futures",
+    "sea-orm",
+    "sea-orm-migration",
+    "serde",
+    "serde_json",
+    "url",
+    "utoipa",
+    "uuid",
+];
 
 /// What a plugin's tests may use in addition.
-const FOR_PLUGIN_TESTS: [&str; 1] = ["tokio"];
+const FOR_PLUGIN_TESTS: [&str; 3] = ["tempfile", "tokio", "tokio-util"];
 
 fn workspace_lints(tree: &Tree) -> Vec<Finding> {
     let own = |manifest: &&File| !keys(manifest).any(|key| key.table == "lints" && key.text == "workspace = true");

@@ -212,7 +212,7 @@ fn url_of(manifest: &str, path: &str) -> Result<String> {
     Ok(url.into())
 }
 
-/// Publishes what was mirrored, with the remote's own manifest.
+/// Publishes what was mirrored, with the remote's own manifest. The task still returns the version, as in Pulp.
 async fn mirror(
     cx: &TaskCx,
     version: repository_version::Model,
@@ -222,8 +222,8 @@ async fn mirror(
     let path = remote.url.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(MANIFEST);
     let body = manifest.read().await?.body;
-    publish::publish_with(cx, version, Some(name.to_owned()), false, body).await?;
-    Ok(())
+    publish::publish_with(cx, version.clone(), Some(name.to_owned()), false, body).await?;
+    versions::returns(cx, &version).await
 }
 
 #[cfg(test)]

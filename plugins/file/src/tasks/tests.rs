@@ -234,7 +234,8 @@ async fn a_mirror_holds_and_publishes_what_the_remote_does() {
     world.files.manifest("m/PULP_MANIFEST");
     world.sync(false, true).await;
     assert_eq!(world.paths().await, ["f0", "f1", "f2", "f3"]);
-    world.sync(true, true).await;
+    let task = world.sync(true, true).await;
+    assert_eq!(task.result.expect("it returns the version")["number"], 2);
     assert_eq!(world.paths().await, ["f1", "f2", "f3"]);
     let (name, text) = world.manifest().await;
     assert_eq!((name.as_str(), sorted(&text).len()), ("PULP_MANIFEST", 3));
@@ -252,7 +253,9 @@ async fn a_new_version_is_published_by_itself_if_the_repository_says_so() {
     tx.commit().await.unwrap();
     world.files.generate("m/f{n}", 4500, 10);
     world.files.manifest("m/PULP_MANIFEST");
-    world.sync(false, true).await;
+    let task = world.sync(false, true).await;
+    let result = task.result.expect("it returns the version");
+    assert_eq!(result["content_summary"]["added"]["file.file"]["count"], 4500);
     let (name, text) = world.manifest().await;
     assert_eq!(name, "MY_MANIFEST");
     assert_eq!(sorted(&text).len(), 4500);

@@ -102,7 +102,6 @@ struct GenericBody {
 
 impl View for content::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Content";
 
     fn filters() -> Filters {
         use content::Column as C;

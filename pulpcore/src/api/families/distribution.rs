@@ -77,7 +77,6 @@ pub(crate) struct Body {
 
 impl View for distribution::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Distribution";
 
     fn filters() -> Filters {
         use distribution::Column as C;

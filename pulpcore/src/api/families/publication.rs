@@ -48,7 +48,6 @@ pub(crate) struct Body {
 
 impl View for publication::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Publication";
 
     fn filters() -> Filters {
         use publication::Column as C;

@@ -166,7 +166,6 @@ impl remote::Model {
 
 impl View for remote::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Remote";
 
     fn filters() -> Filters {
         use remote::Column as C;

@@ -59,7 +59,6 @@ pub(crate) struct Body {
 
 impl View for repository::Entity {
     type Body = Body;
-    const MODEL: &'static str = "Repository";
 
     fn filters() -> Filters {
         use repository::Column as C;

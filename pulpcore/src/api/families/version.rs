@@ -263,6 +263,11 @@ async fn in_path(cx: &Cx, noun: &'static Noun) -> Result<repository_version::Mod
     row.ok_or_else(missing)
 }
 
+/// The task returns the version.
+pub(crate) async fn returns(cx: &TaskCx, version: &repository_version::Model) -> Result<()> {
+    cx.returns(render(&Reader::of_task(cx.app()), std::slice::from_ref(version)).await?.pop())
+}
+
 async fn render(reader: &Reader, rows: &[repository_version::Model]) -> Result<Vec<Map<String, Value>>> {
     let ids = || rows.iter().map(|row| row.pulp_id);
     let hrefs = reader.version_hrefs(ids().chain(rows.iter().filter_map(|row| row.base_version_id))).await?;

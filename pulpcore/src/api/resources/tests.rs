@@ -71,7 +71,6 @@ impl Sample {
             root: ROOT.to_owned(),
             user,
             correlation_id: "cid".to_owned(),
-            method,
             uri: format!("{ROOT}{path}").parse().unwrap(),
             headers,
             params,

@@ -89,8 +89,7 @@ fn plain(mut schema: Value) -> Value {
                 object.extend(sides);
             }
             let parts = object.get("allOf").and_then(Value::as_array);
-            let (said, mut meant): (Vec<_>, Vec<_>) =
-                parts.into_iter().flatten().cloned().partition(is_said_about);
+            let (said, mut meant): (Vec<_>, Vec<_>) = parts.into_iter().flatten().cloned().partition(is_said_about);
             if said.is_empty() || meant.len() != 1 {
                 return schema;
             }

@@ -98,7 +98,7 @@ fn the_environment_alone_is_enough() {
         ("PULP_ON_DEMAND", "stream"),
         ("PULP_LOG_FORMAT", "json"),
         ("PULP_ADMIN_PASSWORD", "007"),
-        ("HOME", "/root"),
+        ("HOME", "/srv/home"),
     ]))
     .unwrap()
     .settings;

@@ -1,3 +1,5 @@
+//! Downloads over HTTP against servers that behave and servers that do not.
+
 use std::sync::Arc;
 use std::time::Duration;
 

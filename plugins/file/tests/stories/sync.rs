@@ -1,8 +1,6 @@
 //! Syncing from a remote.
 
-mod common;
-
-use common::{distribute, files_below, href, latest, paths, remote, repository, sync, three_files};
+use crate::common::{distribute, files_below, href, latest, paths, remote, repository, sync, three_files};
 use pulpcore::both_databases;
 use pulpcore::testkit::Fault;
 use serde_json::json;

@@ -1,8 +1,6 @@
 //! Repositories and remotes, as `pulp-cli` and scripts use them.
 
-mod common;
-
-use common::{href, repository};
+use crate::common::{href, repository};
 use pulpcore::both_databases;
 use serde_json::json;
 

@@ -1,8 +1,6 @@
 //! Publishing, distributing, serving.
 
-mod common;
-
-use common::{distribute, href, latest, remote, repository, sync, three_files};
+use crate::common::{distribute, href, latest, remote, repository, sync, three_files};
 use pulpcore::both_databases;
 use serde_json::json;
 

@@ -1,20 +1,15 @@
 //! What the file plugin's stories begin with.
 
-// Each test file is a program of its own and uses some of these.
-#![expect(dead_code, reason = "every test file uses a part of it")]
-
-// Named, so that the plugin is linked.
-pub use pulp_file as _;
 use pulpcore::testkit::{Ended, FixtureServer, TestPulp};
 use serde_json::{Value, json};
 
 /// The href of an answer's object.
-pub fn href(object: &Value) -> &str {
+pub(crate) fn href(object: &Value) -> &str {
     object["pulp_href"].as_str().expect("an object has an href")
 }
 
 /// A remote server with three files and their manifest, below `small/`.
-pub async fn three_files() -> FixtureServer {
+pub(crate) async fn three_files() -> FixtureServer {
     let files = FixtureServer::start().await;
     files.put("small/a.txt", "alpha");
     files.put("small/b.txt", "beta");
@@ -24,13 +19,13 @@ pub async fn three_files() -> FixtureServer {
 }
 
 /// A new repository.
-pub async fn repository(pulp: &TestPulp, body: Value) -> String {
+pub(crate) async fn repository(pulp: &TestPulp, body: Value) -> String {
     let created = pulp.post("repositories/file/file/", body).await.created();
     href(&created).to_owned()
 }
 
 /// A new remote for a manifest.
-pub async fn remote(pulp: &TestPulp, files: &FixtureServer, policy: &str) -> String {
+pub(crate) async fn remote(pulp: &TestPulp, files: &FixtureServer, policy: &str) -> String {
     let body = json!({
         "name": format!("remote-{policy}"),
         "url": files.url("small/PULP_MANIFEST"),
@@ -42,25 +37,25 @@ pub async fn remote(pulp: &TestPulp, files: &FixtureServer, policy: &str) -> Str
 }
 
 /// A repository's sync with a remote, to its end.
-pub async fn sync(pulp: &TestPulp, repository: &str, remote: &str) -> Ended {
+pub(crate) async fn sync(pulp: &TestPulp, repository: &str, remote: &str) -> Ended {
     pulp.post(&format!("{repository}sync/"), json!({ "remote": remote })).await.accepted().await
 }
 
 /// The number of a repository's latest version.
-pub async fn latest(pulp: &TestPulp, repository: &str) -> i64 {
+pub(crate) async fn latest(pulp: &TestPulp, repository: &str) -> i64 {
     let versions = pulp.get(&format!("{repository}versions/")).await.results();
     versions[0]["number"].as_i64().expect("a version has a number")
 }
 
 /// The paths in a version, sorted.
-pub async fn paths(pulp: &TestPulp, repository: &str, version: i64) -> Vec<String> {
+pub(crate) async fn paths(pulp: &TestPulp, repository: &str, version: i64) -> Vec<String> {
     let list = format!("content/file/files/?repository_version={repository}versions/{version}/&ordering=relative_path");
     let units = pulp.get(&list).await.results();
     units.iter().map(|unit| unit["relative_path"].as_str().expect("a file has a path").to_owned()).collect()
 }
 
 /// Publishes a repository and distributes it under a path.
-pub async fn distribute(pulp: &TestPulp, repository: &str, base_path: &str) -> String {
+pub(crate) async fn distribute(pulp: &TestPulp, repository: &str, base_path: &str) -> String {
     let publication = pulp.post("publications/file/file/", json!({ "repository": repository })).await.accepted().await;
     let publication = publication.completed().created_resource();
     let body = json!({ "name": base_path, "base_path": base_path, "publication": publication });
@@ -69,7 +64,7 @@ pub async fn distribute(pulp: &TestPulp, repository: &str, base_path: &str) -> S
 }
 
 /// The files of a folder, its subfolders included.
-pub fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {

@@ -1,8 +1,6 @@
 //! Making content, and finding it.
 
-mod common;
-
-use common::{href, paths, repository, three_files};
+use crate::common::{href, paths, repository, three_files};
 use pulpcore::both_databases;
 use serde_json::json;
 

@@ -1,3 +1,0 @@
-//! What every plugin must do.
-
-mod common;

@@ -1,0 +1,10 @@
+//! The file plugin as its users meet it: every story on a server of its own, on each database.
+
+mod common;
+mod content;
+mod publish;
+mod repositories;
+mod sync;
+
+// Named, so that the plugin is linked.
+use pulp_file as _;
