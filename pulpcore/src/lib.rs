@@ -25,7 +25,7 @@
 //! binary it has tables, typed REST operations with filters and an OpenAPI description, uploads, immutable versions and
 //! labels.
 //!
-//! ```
+//! ```standalone_crate
 //! use pulpcore::error::Result;
 //! use pulpcore::migrate::prelude::*;
 //! use pulpcore::models::{artifact, content, repository};

@@ -15,6 +15,18 @@ use crate::{artifacts, plugin};
 
 /// A publication that is being made. Nothing of it exists before [`Publisher::complete`]; what was received until then is
 /// left to orphan cleanup.
+///
+/// ```
+/// use bytes::Bytes;
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::Publisher;
+///
+/// /// Adds an index that the publication's clients look for.
+/// async fn add_index(publisher: &mut Publisher<'_>) -> Result<()> {
+///     let text = format!("version {}\n", publisher.version().number);
+///     publisher.add("INDEX", futures::stream::iter([Ok(Bytes::from(text))])).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Publisher<'a> {
     cx: &'a TaskCx,

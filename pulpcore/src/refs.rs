@@ -142,6 +142,18 @@ referable!(
 ///
 /// `Ref<file_repository::Entity>` takes file repositories only, `Ref<repository::Entity>` any repository. That the thing
 /// exists is not checked here; the text alone says what kind it is.
+///
+/// ```
+/// use pulpcore::models::artifact;
+/// use pulpcore::plugin::Ref;
+///
+/// let href = "/pulp/api/v3/artifacts/01a1f7e1-97e2-7db2-a069-725c1ec19c78/";
+/// let artifact: Ref<artifact::Entity> = serde_json::from_value(href.into()).unwrap();
+/// assert_eq!(artifact.prn(), "prn:core.artifact:01a1f7e1-97e2-7db2-a069-725c1ec19c78");
+///
+/// let task = "/pulp/api/v3/tasks/01a1f7e1-97e2-7db2-a069-725c1ec19c78/";
+/// assert!(serde_json::from_value::<Ref<artifact::Entity>>(task.into()).is_err());
+/// ```
 pub struct Ref<E> {
     /// The key.
     pub id: Uuid,
@@ -240,6 +252,14 @@ impl<E> PartialSchema for Ref<E> {
 impl<E> ToSchema for Ref<E> {}
 
 /// A reference to a repository version: an href (`…/versions/3/`) or a PRN, kept as written.
+///
+/// ```
+/// use pulpcore::plugin::VersionRef;
+///
+/// let prn = "prn:core.repositoryversion:01a1f7e1-993b-736b-81c7-3b5b767bdc8e";
+/// let version: VersionRef = serde_json::from_value(prn.into()).unwrap();
+/// assert_eq!(serde_json::to_value(&version).unwrap(), prn);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct VersionRef(String);

@@ -26,6 +26,49 @@ use crate::plugin::{Detail, Master, Noun};
 pub(crate) type Handler = Arc<dyn Fn(Cx) -> Pin<Box<dyn Future<Output = Result<Response>> + Send>> + Send + Sync>;
 
 /// One operation.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::{Detail, Endpoint, Locks, NoFields, Noun, Repository, Task, TaskCx, register};
+/// # mod shelf {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, Default, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "doc_shelf")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub pulp_id: Uuid }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # impl Detail for shelf::Entity {
+/// #     type Master = repository::Entity;
+/// #     type Body = NoFields;
+/// #     const TYPE: &'static str = "doc.shelf";
+/// #     const MODEL: &'static str = "Shelf";
+/// #     const ENDPOINT: &'static str = "shelf";
+/// #     fn read(_: &shelf::Model) -> NoFields { NoFields {} }
+/// #     fn write(_: &mut shelf::Model, _: NoFields) {}
+/// # }
+/// # impl Repository for shelf::Entity {
+/// #     const CONTENT: &'static [&'static str] = &[];
+/// # }
+/// # #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+/// # #[schema(as = doc::Dusting)]
+/// # struct Dusting { shelf: String }
+/// # impl Task for Dusting {
+/// #     const TYPE: &'static str = "doc/dustings";
+/// #     const NAME: &'static str = "pulp_doc.app.tasks.dust";
+/// #     async fn run(self, _: TaskCx) -> pulpcore::error::Result<()> { Ok(()) }
+/// # }
+/// // POST repositories/doc/shelf/<id>/dust/ queues a task.
+/// fn actions() -> Vec<Endpoint> {
+///     vec![Endpoint::action::<shelf::Entity, NoFields, _, _>("dust", "Dust a shelf", |cx, id, _body| async move {
+///         cx.dispatch(Dusting { shelf: id.to_string() }).await
+///     })]
+/// }
+///
+/// register!(Noun::repository::<shelf::Entity>().actions(actions));
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Endpoint {
     pub(crate) method: Method,

@@ -5,6 +5,44 @@ use crate::error::Result;
 use crate::models::{artifact, content};
 
 /// A kind of content unit: immutable, and stored once however many repositories hold it.
+///
+/// ```
+/// use pulpcore::error::Result;
+/// use pulpcore::models::{artifact, content};
+/// use pulpcore::plugin::{Content, Detail, NoFields, Noun, Upload, register};
+/// # mod page {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, Default, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "doc_page")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub pulp_id: Uuid, pub digest: String }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # impl Detail for page::Entity {
+/// #     type Master = content::Entity;
+/// #     type Body = NoFields;
+/// #     const TYPE: &'static str = "doc.page";
+/// #     const MODEL: &'static str = "Page";
+/// #     const ENDPOINT: &'static str = "page";
+/// #     fn read(_: &page::Model) -> NoFields { NoFields {} }
+/// #     fn write(_: &mut page::Model, _: NoFields) {}
+/// # }
+///
+/// impl Content for page::Entity {
+///     // The same bytes are the same page, and a repository holds each once.
+///     const NATURAL_KEY: &'static [page::Column] = &[page::Column::Digest];
+///     const REPO_KEY: &'static [page::Column] = &[page::Column::Digest];
+///
+///     fn from_upload(_: NoFields, artifact: &artifact::Model) -> Result<Upload<page::Model>> {
+///         let row = page::Model { digest: artifact.sha256.clone(), ..Default::default() };
+///         Ok(Upload { row, relative_path: format!("{}.html", artifact.sha256) })
+///     }
+/// }
+///
+/// register!(Noun::content::<page::Entity>());
+/// # fn main() {}
+/// ```
 pub trait Content: Detail<Master = content::Entity> {
     /// Two units with equal values here are the same unit. The table has a unique index over exactly these columns.
     const NATURAL_KEY: &'static [Self::Column];
@@ -19,6 +57,12 @@ pub trait Content: Detail<Master = content::Entity> {
 }
 
 /// A unit made from an upload.
+///
+/// ```
+/// use pulpcore::plugin::Upload;
+/// let upload = Upload { row: "the plugin's row", relative_path: "docs/index.html".to_owned() };
+/// assert_eq!(upload.relative_path, "docs/index.html");
+/// ```
 #[derive(Debug)]
 pub struct Upload<M> {
     /// The row; core sets its key.

@@ -12,6 +12,51 @@ use crate::error::Result;
 /// A plugin's table, joined one to one with a core table by primary key: the detail's key *is* the master's key.
 ///
 /// The entity is the type token; its key column must be a `Uuid`.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::Detail;
+/// use serde::{Deserialize, Serialize};
+/// use utoipa::ToSchema;
+/// # mod shelf {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, Default, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "doc_shelf")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub pulp_id: Uuid, pub room: String }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+///
+/// /// What clients read and write of a shelf, beside a repository's own fields.
+/// #[derive(Serialize, Deserialize, ToSchema)]
+/// #[schema(as = doc::Shelf)]
+/// pub struct ShelfBody {
+///     /// Where it stands.
+///     #[schema(min_length = 1)]
+///     room: String,
+/// }
+///
+/// impl Detail for shelf::Entity {
+///     type Master = repository::Entity;
+///     type Body = ShelfBody;
+///     const TYPE: &'static str = "doc.shelf";
+///     const MODEL: &'static str = "Shelf";
+///     const ENDPOINT: &'static str = "shelves"; // …/api/v3/repositories/doc/shelves/
+///
+///     fn read(row: &shelf::Model) -> ShelfBody {
+///         ShelfBody { room: row.room.clone() }
+///     }
+///
+///     fn write(row: &mut shelf::Model, body: ShelfBody) {
+///         row.room = body.room;
+///     }
+/// }
+///
+/// let mut row = shelf::Model::default();
+/// shelf::Entity::write(&mut row, ShelfBody { room: "cellar".to_owned() });
+/// assert_eq!(shelf::Entity::read(&row).room, "cellar");
+/// ```
 pub trait Detail: EntityTrait<Model: DetailModel<Self>, ActiveModel: Send> {
     /// Whose detail it is: the entity of a core table.
     type Master: Master;
@@ -57,5 +102,10 @@ impl<E: EntityTrait, M> DetailModel<E> for M where
 }
 
 /// The body of a noun without fields of its own.
+///
+/// ```
+/// use pulpcore::plugin::NoFields;
+/// assert_eq!(serde_json::to_string(&NoFields {}).unwrap(), "{}");
+/// ```
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct NoFields {}

@@ -8,6 +8,21 @@ use crate::app::App;
 ///
 /// Claims never overlap: not with another live API, not with the API root, not with the content prefix. That is checked
 /// at start-up, and a distribution whose URL would fall into a claim is refused.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use pulpcore::plugin::{LiveApi, register};
+///
+/// register!(LiveApi {
+///     label: "doc",
+///     name: "reading room",
+///     claims: &["/read/"],
+///     read: |_app| Router::new().route("/read/", get(async || "Silence, please.")),
+///     write: None,
+/// });
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct LiveApi {
     /// The plugin's label.

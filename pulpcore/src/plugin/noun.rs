@@ -33,6 +33,11 @@ type Bodies = HashMap<Uuid, Object>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The five core tables that plugins detail.
+///
+/// ```
+/// use pulpcore::plugin::Family;
+/// assert_eq!(Family::Repository.collection(), "repositories");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
     /// Content units.
@@ -61,6 +66,12 @@ impl Family {
 }
 
 /// A core table that plugins detail. Only core implements it.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::{Family, Master};
+/// assert_eq!(<repository::Entity as Master>::FAMILY, Family::Repository);
+/// ```
 pub trait Master: EntityTrait<Model: Send + Sync> {
     /// Which one it is.
     const FAMILY: Family;
@@ -82,6 +93,35 @@ masters!(
 );
 
 /// A registered noun.
+///
+/// ```
+/// use pulpcore::models::repository;
+/// use pulpcore::plugin::{Detail, NoFields, Noun, Repository, register};
+/// # mod shelf {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, Default, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "doc_shelf")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub pulp_id: Uuid }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # impl Detail for shelf::Entity {
+/// #     type Master = repository::Entity;
+/// #     type Body = NoFields;
+/// #     const TYPE: &'static str = "doc.shelf";
+/// #     const MODEL: &'static str = "Shelf";
+/// #     const ENDPOINT: &'static str = "shelf";
+/// #     fn read(_: &shelf::Model) -> NoFields { NoFields {} }
+/// #     fn write(_: &mut shelf::Model, _: NoFields) {}
+/// # }
+/// # impl Repository for shelf::Entity {
+/// #     const CONTENT: &'static [&'static str] = &[];
+/// # }
+/// // One line a noun; `actions` adds hand-written endpoints to the generated ones.
+/// register!(Noun::repository::<shelf::Entity>().actions(|| Vec::new()));
+/// # fn main() {}
+/// ```
 pub struct Noun {
     pub(crate) family: Family,
     pub(crate) type_name: &'static str,

@@ -69,10 +69,22 @@ pub trait Task: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static 
 }
 
 /// The locks of a task.
+///
+/// ```
+/// use pulpcore::plugin::Locks;
+/// let locks = Locks::default().exclusive("prn:doc.shelf:1").shared("prn:doc.shelf:1");
+/// assert_eq!(locks.record(), ["prn:doc.shelf:1"], "the stronger lock is enough");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locks(Vec<Lock>);
 
 /// One lock: a resource (usually a PRN) and whether it is shared.
+///
+/// ```
+/// use pulpcore::plugin::{Lock, Locks};
+/// let locks = Locks::default().shared("prn:doc.reader:2");
+/// assert_eq!(locks.iter().next(), Some(&Lock { resource: "prn:doc.reader:2".to_owned(), exclusive: false }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     /// What is locked.
@@ -123,6 +135,24 @@ impl Locks {
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A registered [`Task`], its type erased.
+///
+/// ```
+/// # use pulpcore::error::Result;
+/// # use pulpcore::plugin::{Task, TaskCx};
+/// use pulpcore::plugin::{TaskKind, register};
+/// # #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+/// # #[schema(as = doc::Dusting)]
+/// # struct Dusting {}
+/// # impl Task for Dusting {
+/// #     const TYPE: &'static str = "doc/dustings";
+/// #     const NAME: &'static str = "pulp_doc.app.tasks.dust";
+/// #     async fn run(self, _: TaskCx) -> Result<()> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// register!(TaskKind::of::<Dusting>());
+/// # fn main() {}
+/// ```
 pub struct TaskKind {
     pub(crate) type_name: &'static str,
     pub(crate) name: &'static str,

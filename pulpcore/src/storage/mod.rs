@@ -74,7 +74,7 @@ const LOCKS: usize = 200;
 /// An artifact that has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its path in the storage, see [`artifact_path`].
+    /// Its path in the storage, see [`Storage::artifact_path`].
     pub path: String,
     /// How many bytes it has.
     pub size: u64,

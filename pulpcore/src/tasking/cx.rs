@@ -17,6 +17,22 @@ use crate::refs::{Ref, Referable, VERSION_MODEL};
 use crate::storage::Storage;
 
 /// A running task's view of the process.
+///
+/// ```
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::TaskCx;
+///
+/// /// Counts what it does, and says what came of it.
+/// async fn dust(cx: &TaskCx, books: i64) -> Result<()> {
+///     let progress = cx.progress("Dusting", "dusting");
+///     progress.set_total(books);
+///     for _ in 0..books {
+///         progress.increment(1).await?;
+///     }
+///     progress.finish().await?;
+///     cx.returns(books)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TaskCx {
     app: App,

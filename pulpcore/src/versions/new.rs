@@ -19,6 +19,16 @@ use crate::registry;
 ///
 /// It starts with the content of the latest version. Adding what is there and removing what is not changes nothing;
 /// a version that differs in nothing from the one before is not made.
+///
+/// ```
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::NewVersion;
+///
+/// /// Keeps a version to what it gained: for a repository that holds the newest units only.
+/// async fn newest_only(version: &mut NewVersion<'_>) -> Result<()> {
+///     version.remove_others(version.added_ids()).await
+/// }
+/// ```
 pub struct NewVersion<'a> {
     tx: &'a WriteTx,
     noun: &'static Noun,
