@@ -13,7 +13,8 @@ use crate::storage::{Algorithm, Kept, Received};
 /// Keeps received bytes as an artifact; the one with the same digest if there is one. Says whether it is new.
 ///
 /// # Errors
-/// If the storage or the database fails; then at most an unnamed file remains, which orphan cleanup finds.
+/// If the storage or the database fails; then at most a file without a row remains, which orphan cleanup removes when it
+/// is an hour old.
 pub async fn save(app: &App, received: Received) -> Result<(artifact::Model, bool)> {
     if let Some(found) = by_sha256(app.db.read(), app.domain, received.sha256()).await?
         && touch(app, found.pulp_id).await?

@@ -172,7 +172,7 @@ pub(crate) fn apps() -> Vec<migrate::App> {
 /// A process that may not write (a content role with a database role of its own) serves without being listed.
 async fn announce(app: &App, name: &str) -> Option<(Uuid, JoinHandle<()>)> {
     match worker::announce(app, name, 0).await {
-        Ok(id) => Some((id, tokio::spawn(worker::beat(app.clone(), id)))),
+        Ok(row) => Some((row.pulp_id, tokio::spawn(worker::beat(app.clone(), row)))),
         Err(error) => {
             tracing::warn!(error = error.log(), "This process is not listed in status/.");
             None

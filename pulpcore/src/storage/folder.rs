@@ -7,6 +7,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::parts::{self, is_at};
 use super::read::{self, Reading};
 use super::receive::{Body, Received};
 use super::spool::Spool;
-use super::{Hold, Kept, Usage, artifact_path, blocking, is_absent, not_found};
+use super::{ARTIFACTS, Hold, Kept, Usage, artifact_path, blocking, is_absent, is_artifact_name, not_found};
 use crate::error::{Error, Result};
 
 /// The media folder.
@@ -38,7 +39,7 @@ type Locked = (String, PathBuf, File);
 
 impl Folder {
     pub(super) fn open(root: &Path, durable: bool) -> Result<Self> {
-        let artifacts = root.join("artifact");
+        let artifacts = root.join(ARTIFACTS);
         let opened = fs::create_dir_all(&artifacts).and_then(|()| File::open(&artifacts));
         let artifacts = opened
             .map_err(|error| Error::Config(format!("The media folder {} cannot be used: {error}.", root.display())))?;
@@ -187,6 +188,33 @@ impl Folder {
                 }
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// The artifacts' files in a folder that were last written and named before a second of the Unix epoch.
+    pub(super) async fn untouched(&self, below: String, since: i64) -> Result<Vec<String>> {
+        let folder = self.root.join(&below);
+        blocking(move || {
+            let mut paths = Vec::new();
+            let entries = match fs::read_dir(folder) {
+                Err(error) if is_absent(&error) => return Ok(paths),
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let name = entry.file_name().to_str().filter(|name| is_artifact_name(name)).map(str::to_owned);
+                let Some(name) = name else { continue };
+                match entry.metadata() {
+                    // Naming a file changes the time of its status, however old its bytes are.
+                    Ok(file) if file.is_file() && file.mtime().max(file.ctime()) < since => {
+                        paths.push(format!("{below}/{name}"));
+                    }
+                    Err(error) if !is_absent(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(paths)
         })
         .await
     }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::Stream;
 use object_store::ObjectStore;
+use time::OffsetDateTime;
 use tokio::task::JoinError;
 use uuid::Uuid;
 
@@ -277,6 +278,20 @@ impl Storage {
         Ok(removed)
     }
 
+    /// The artifacts' files whose digests begin with this byte and that were neither written nor named since a time,
+    /// whether anybody knows them or not. A 256th part of all of them, so that a list stays short.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the storage fails.
+    pub async fn untouched(&self, first: u8, since: OffsetDateTime) -> Result<Vec<String>> {
+        let below = format!("{ARTIFACTS}/{first:02x}");
+        match &self.0.backend {
+            Backend::Folder(folder) => folder.untouched(below, since.unix_timestamp()).await,
+            Backend::Remote(remote) => remote.untouched(below, since.unix_timestamp()).await,
+        }
+    }
+
     /// Receives a part of an upload: in a folder straight to its place, in an object store as an object of its own.
     ///
     /// With `replaces` there is something in that place already: then the part is verified before it goes there. A new
@@ -393,9 +408,18 @@ impl fmt::Debug for Storage {
     }
 }
 
+/// Where artifacts lie in a storage.
+const ARTIFACTS: &str = "artifact";
+
 fn artifact_path(sha256: &str) -> String {
     let (head, tail) = sha256.split_at_checked(2).unwrap_or_default();
-    format!("artifact/{head}/{tail}")
+    format!("{ARTIFACTS}/{head}/{tail}")
+}
+
+/// Whether this is the name of an artifact's file in its folder, or of the copy that was to become one.
+fn is_artifact_name(name: &str) -> bool {
+    let is_digest = name.len() == 62 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest || name.strip_prefix('.').is_some_and(|name| Uuid::try_parse(name).is_ok())
 }
 
 /// Runs file work on a thread that may block.

@@ -15,7 +15,7 @@ use super::parts::{UPLOADS, upload_path};
 use super::read::{Reading, within};
 use super::receive::{Body, Received};
 use super::spool::Spooled;
-use super::{Hold, Kept, artifact_path, blocking, not_found};
+use super::{Hold, Kept, artifact_path, blocking, is_artifact_name, not_found};
 use crate::error::{Error, Result};
 
 /// The unit in which large bodies are sent; smaller ones go in one request. S3 wants parts of at least 5 MiB.
@@ -59,6 +59,16 @@ impl Remote {
                 if self.size(path).await? == Some(size) { Ok(()) } else { self.upload(&location, &spooled).await }
             }
         }
+    }
+
+    /// The artifacts' objects below a prefix that were put before a second of the Unix epoch.
+    pub(super) async fn untouched(&self, below: String, since: i64) -> Result<Vec<String>> {
+        let listed = self.0.list(Some(&Path::from(below)));
+        let old = listed.try_filter_map(async |object| {
+            let is_ours = object.location.filename().is_some_and(is_artifact_name);
+            Ok((is_ours && object.last_modified.timestamp() < since).then(|| object.location.to_string()))
+        });
+        Ok(old.try_collect().await?)
     }
 
     /// The uploads of which parts are stored.

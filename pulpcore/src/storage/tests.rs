@@ -333,6 +333,26 @@ async fn a_late_part_cannot_reach_the_artifact() {
 }
 
 #[tokio::test]
+async fn files_are_listed_by_when_they_were_touched_and_by_how_their_digests_begin() {
+    for fixture in Fixture::each().await {
+        let kept = fixture.storage.keep_one(fixture.receive(b"hello").await).await.unwrap();
+        let first = u8::from_str_radix(&kept.digests.sha256()[..2], 16).unwrap();
+        let (past, future) = (time::Duration::hours(-1), time::Duration::hours(1));
+        for (first, since, listed) in [(first, past, false), (first, future, true), (first ^ 1, future, false)] {
+            let found = fixture.storage.untouched(first, OffsetDateTime::now_utc() + since).await.unwrap();
+            assert_eq!(found, if listed { vec![kept.path.clone()] } else { Vec::new() });
+        }
+    }
+}
+
+#[test]
+fn only_what_the_storage_names_counts_as_an_artifacts_file() {
+    let digest = "f".repeat(62);
+    assert!([digest.as_str(), ".01a1f8ac-f58c-7180-9fe9-a0e8116786ad"].into_iter().all(is_artifact_name));
+    assert!(!["", "x", "lost+found", ".nfs0001", &digest[1..], &"z".repeat(62)].into_iter().any(is_artifact_name));
+}
+
+#[tokio::test]
 async fn what_is_being_kept_again_is_not_removed_and_what_is_unused_is() {
     let fixture = Fixture::folder(true).await;
     let storage = &fixture.storage;

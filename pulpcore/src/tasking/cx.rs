@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QuerySelect};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::progress::Progress;
 use super::queue::Dispatch;
 use crate::app::App;
-use crate::db::Db;
-use crate::error::Result;
-use crate::models::{created_resource, task};
+use crate::db::{Db, WriteTx};
+use crate::error::{Error, Result};
+use crate::models::{created_resource, state, task};
 use crate::plugin::Task;
 use crate::refs::{Ref, Referable, VERSION_MODEL};
 use crate::storage::Storage;
@@ -96,6 +96,17 @@ impl TaskCx {
         .insert(&*tx)
         .await?;
         tx.commit().await
+    }
+
+    /// Keeps the task running until the transaction ends. A worker that was frozen may find that others have given it up
+    /// and freed its locks; what only their holder may do asks this first.
+    ///
+    /// # Errors
+    /// [`Error::Canceled`] if the task has ended.
+    pub(crate) async fn ensure_unfinished(&self, tx: &WriteTx) -> Result<()> {
+        let row = task::Entity::find_by_id(self.task.pulp_id).lock_shared().one(&**tx).await?;
+        let unfinished = row.is_some_and(|row| state::UNFINISHED.contains(&row.state.as_str()));
+        if unfinished { Ok(()) } else { Err(Error::Canceled) }
     }
 
     /// Sets what the task returns; clients read it as `result`.

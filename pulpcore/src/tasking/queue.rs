@@ -13,7 +13,7 @@ use super::progress;
 use crate::db::{Db, WriteTx, exec, now, rows};
 use crate::error::{Error, Result};
 use crate::migrate;
-use crate::models::{Strings, state, task, task_reservation};
+use crate::models::{Strings, app_status, state, task, task_reservation};
 use crate::plugin::{Locks, Task};
 use crate::versions::Draft;
 
@@ -162,6 +162,15 @@ impl Queue {
         }
         let Some(id) = self.first_ready(&*tx).await? else { return Ok(None) };
         let now = now();
+        // A worker that others gave up takes nothing before it is listed again, and cannot be given up meanwhile.
+        let listed = app_status::Entity::update_many()
+            .col_expr(app_status::Column::LastHeartbeat, Expr::value(now))
+            .filter(app_status::Column::PulpId.eq(worker))
+            .exec(&*tx)
+            .await?;
+        if listed.rows_affected == 0 {
+            return Ok(None);
+        }
         let claimed = task::Entity::update_many()
             .col_expr(task::Column::State, Expr::value(state::RUNNING))
             .col_expr(task::Column::UnblockedAt, Expr::value(now))

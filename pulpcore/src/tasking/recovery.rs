@@ -27,7 +27,12 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
         let now = now();
         for row in app_status::Entity::find().all(&*tx).await? {
             if row.last_heartbeat + time::Duration::seconds(row.ttl_seconds) < now {
-                app_status::Entity::delete_many().filter(app_status::Column::PulpId.eq(row.pulp_id)).exec(&*tx).await?;
+                // Unless it speaks in this moment.
+                app_status::Entity::delete_many()
+                    .filter(app_status::Column::PulpId.eq(row.pulp_id))
+                    .filter(app_status::Column::LastHeartbeat.eq(row.last_heartbeat))
+                    .exec(&*tx)
+                    .await?;
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::worker::{announce, run_task};
+use super::worker::{announce, heartbeat, run_task};
 use super::{Dispatch, Worker};
 use crate::error::{Error, Result};
 use crate::models::{app_status, progress_report, staged_content, state, task, task_reservation};
@@ -87,7 +87,7 @@ impl Sample {
     async fn claim(&self) -> Option<task::Model> {
         static SLOT: AtomicUsize = AtomicUsize::new(1);
         let worker = announce(&self.app, "worker", SLOT.fetch_add(1, Ordering::Relaxed)).await.unwrap();
-        self.app.queue.claim(worker).await.unwrap()
+        self.app.queue.claim(worker.pulp_id).await.unwrap()
     }
 
     /// All workers fall silent for ever.
@@ -244,6 +244,27 @@ on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
     assert_eq!(row.error.unwrap()["description"], "Worker has gone missing.");
     assert!(staged_content::Entity::find().all(sample.app.db.read()).await.unwrap().is_empty());
     assert_eq!(sample.claimed().await, Some(next));
+});
+
+on_both!(a_worker_that_was_given_up_takes_nothing_before_it_is_listed_again, |sample| {
+    let (running, waiting) = (sample.exclusive("a").await, sample.exclusive("b").await);
+    let worker = announce(&sample.app, "worker", 0).await.unwrap();
+    let row = sample.app.queue.claim(worker.pulp_id).await.unwrap().expect("a task is ready");
+    let cx = TaskCx::new(sample.app.clone(), row);
+    let tx = sample.app.db.write().await.unwrap();
+    cx.ensure_unfinished(&tx).await.unwrap();
+    tx.rollback().await.unwrap();
+    sample.kill_workers().await;
+    assert_eq!(crate::tasking::recovery::fail_orphans(&sample.app).await.unwrap(), 1);
+
+    let tx = sample.app.db.write().await.unwrap();
+    assert!(matches!(cx.ensure_unfinished(&tx).await, Err(Error::Canceled)));
+    tx.rollback().await.unwrap();
+    assert_eq!(sample.row(running).await.state, state::FAILED);
+    assert!(sample.app.queue.claim(worker.pulp_id).await.unwrap().is_none());
+
+    heartbeat(&sample.app, &worker).await.unwrap();
+    assert_eq!(sample.app.queue.claim(worker.pulp_id).await.unwrap().map(|row| row.pulp_id), Some(waiting));
 });
 
 on_both!(a_task_of_a_missing_plugin_fails_and_says_so, |sample| {

@@ -4,7 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use super::queue::Ended;
 use crate::app::App;
 use crate::db::now;
 use crate::error::{Error, Result};
-use crate::models::{Versions, app_status, task};
+use crate::models::{Versions, app_status, state, task};
 use crate::{registry, telemetry};
 
 /// The workers of this process.
@@ -26,6 +27,9 @@ pub struct Worker {
 
 /// How long an idle slot sleeps at most: wake-ups of other processes are not heard.
 const POLL: Duration = Duration::from_secs(2);
+
+/// How often a running task looks whether another process has ended it.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// As many slots as the settings say.
@@ -41,8 +45,8 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
         let mut slots = tokio::task::JoinSet::new();
         for slot in 0..self.slots {
-            let id = announce(&self.app, "worker", slot).await?;
-            slots.spawn(run_slot(self.app.clone(), id, stop.clone()));
+            let row = announce(&self.app, "worker", slot).await?;
+            slots.spawn(run_slot(self.app.clone(), row, stop.clone()));
         }
         while slots.join_next().await.is_some() {}
         Ok(())
@@ -50,38 +54,37 @@ impl Worker {
 }
 
 /// Writes a process (or a slot of one) into the table of those that are up.
-pub(crate) async fn announce(app: &App, app_type: &str, slot: usize) -> Result<Uuid> {
-    let id = Uuid::now_v7();
+pub(crate) async fn announce(app: &App, app_type: &str, slot: usize) -> Result<app_status::Model> {
     let now = now();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let versions = registry::get().plugins().iter().map(|p| (p.label.to_owned(), p.version.to_owned()));
-    let row = app_status::ActiveModel {
-        pulp_id: Set(id),
-        pulp_created: Set(now),
-        pulp_last_updated: Set(now),
-        name: Set(if slot == 0 {
+    let row = app_status::Model {
+        pulp_id: Uuid::now_v7(),
+        pulp_created: now,
+        pulp_last_updated: now,
+        name: if slot == 0 {
             format!("{}@{host}", std::process::id())
         } else {
             format!("{}-{slot}@{host}", std::process::id())
-        }),
-        app_type: Set(app_type.to_owned()),
-        versions: Set(Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect())),
-        ttl_seconds: Set(i64::try_from(app.settings.worker_ttl).unwrap_or(30)),
-        last_heartbeat: Set(now),
+        },
+        app_type: app_type.to_owned(),
+        versions: Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect()),
+        ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
+        last_heartbeat: now,
     };
-    let tx = app.db.write().await?;
-    row.insert(&*tx).await?;
-    tx.commit().await?;
-    Ok(id)
+    heartbeat(app, &row).await?;
+    Ok(row)
 }
 
-/// Says that a process is alive.
-pub(crate) async fn heartbeat(app: &App, id: Uuid) -> Result<()> {
+/// Says that a process is alive; one that others gave up, because it was silent for too long, is listed again.
+pub(crate) async fn heartbeat(app: &App, row: &app_status::Model) -> Result<()> {
+    let row = app_status::Model { last_heartbeat: now(), ..row.clone() };
     let tx = app.db.write().await?;
-    app_status::Entity::update_many()
-        .col_expr(app_status::Column::LastHeartbeat, Expr::value(now()))
-        .filter(app_status::Column::PulpId.eq(id))
-        .exec(&*tx)
+    app_status::Entity::insert(row.into_active_model().reset_all())
+        .on_conflict(
+            OnConflict::column(app_status::Column::PulpId).update_column(app_status::Column::LastHeartbeat).to_owned(),
+        )
+        .exec_without_returning(&*tx)
         .await?;
     tx.commit().await
 }
@@ -94,18 +97,19 @@ pub(crate) async fn retire(app: &App, id: Uuid) -> Result<()> {
 }
 
 /// Repeats the heartbeat of a process for ever.
-pub(crate) async fn beat(app: App, id: Uuid) {
+pub(crate) async fn beat(app: App, row: app_status::Model) {
     let pause = Duration::from_secs(app.settings.worker_ttl.max(3) / 3);
     loop {
         tokio::time::sleep(pause).await;
-        if let Err(error) = heartbeat(&app, id).await {
+        if let Err(error) = heartbeat(&app, &row).await {
             tracing::warn!(error = error.log(), "The heartbeat could not be written.");
         }
     }
 }
 
-async fn run_slot(app: App, id: Uuid, stop: CancellationToken) {
-    let heart = tokio::spawn(beat(app.clone(), id));
+async fn run_slot(app: App, row: app_status::Model, stop: CancellationToken) {
+    let id = row.pulp_id;
+    let heart = tokio::spawn(beat(app.clone(), row));
     let mut changes = app.queue.watch();
     while !stop.is_cancelled() {
         changes.borrow_and_update();
@@ -140,6 +144,7 @@ pub(crate) async fn run_task(app: &App, row: task::Model, stop: &CancellationTok
         let ended = tokio::select! {
             ended = run(app, row) => ended,
             () = canceled.cancelled() => Ended::Canceled,
+            () = ended_elsewhere(app, id) => Ended::Canceled,
             () = grace_over(app, stop) => Ended::Failed(failure("The worker was shut down before the task ended.")),
         };
         match &ended {
@@ -155,6 +160,25 @@ pub(crate) async fn run_task(app: &App, row: task::Model, stop: &CancellationTok
     }
     .instrument(span)
     .await;
+}
+
+/// Waits until another process has canceled a task, or given up the worker that runs it.
+async fn ended_elsewhere(app: &App, id: Uuid) {
+    if app.db.is_sqlite() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match task::Entity::find_by_id(id).one(app.db.read()).await {
+            Ok(Some(row)) if row.state == state::RUNNING => {}
+            Ok(Some(row)) if row.state == state::CANCELING => return,
+            Ok(_) => {
+                tracing::warn!("The task is not ours any more.");
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "The state of the running task could not be read."),
+        }
+    }
 }
 
 async fn grace_over(app: &App, stop: &CancellationToken) {

@@ -84,6 +84,7 @@ impl Modification {
     pub async fn apply(&self, cx: &TaskCx, repository: Uuid) -> Result<Option<repository_version::Model>> {
         let add = ids("add_content_units", &self.add_content_units)?;
         let tx = cx.db().write().await?;
+        cx.ensure_unfinished(&tx).await?;
         let mut version = NewVersion::open(&tx, repository).await?;
         version.set_overwrite(self.overwrite);
         if let Some(base) = &self.base_version {

@@ -1,6 +1,7 @@
 //! The file plugin as its users meet it: every story on a server of its own, on each database.
 
 mod common;
+mod conformance;
 mod content;
 mod publish;
 mod repositories;

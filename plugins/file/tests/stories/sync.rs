@@ -2,7 +2,8 @@
 
 use crate::common::{distribute, files_below, href, latest, paths, remote, repository, sync, three_files};
 use pulpcore::both_databases;
-use pulpcore::testkit::Fault;
+use pulpcore::storage::{Algorithm, Hasher, IN_MEMORY};
+use pulpcore::testkit::{Fault, TestPulp};
 use serde_json::json;
 
 both_databases!(a_sync_makes_a_version_with_every_file_of_the_manifest, |pulp| {
@@ -120,9 +121,15 @@ both_databases!(changing_to_immediate_downloads_what_was_only_promised, |pulp| {
     assert_eq!(latest(pulp, &repository).await, 1, "the units are the same");
 });
 
+/// Large enough to lie in a temporary file while it comes, in bytes; and the part of it that comes before a fault.
+const LARGE: u64 = 3 * IN_MEMORY as u64;
+const PART: u64 = 2 * IN_MEMORY as u64;
+
 /// Whatever the remote does wrong: the task fails and names the URL, and nothing half-written stays.
-async fn fails(pulp: &pulpcore::testkit::TestPulp, fault: Fault, said: &str) {
+async fn fails(pulp: &TestPulp, fault: Fault, said: &str) {
     let files = three_files().await;
+    files.generate("small/b.txt", 1, LARGE);
+    files.manifest("small/PULP_MANIFEST");
     let (repository, remote) =
         (repository(pulp, json!({ "name": "r" })).await, remote(pulp, &files, "immediate").await);
     files.fault("small/b.txt", fault);
@@ -132,17 +139,31 @@ async fn fails(pulp: &pulpcore::testkit::TestPulp, fault: Fault, said: &str) {
     assert!(failure.contains(&files.url("small/b.txt")), "{failure}");
     assert!(failure.contains(said), "{failure}");
     assert_eq!(latest(pulp, &repository).await, 0);
-    let media = &pulp.app().settings.media_root;
-    let artifacts = pulp.get("artifacts/?limit=100").await.results();
-    let kept: Vec<String> = artifacts.iter().map(|artifact| artifact["file"].as_str().unwrap().to_owned()).collect();
-    for file in files_below(media) {
-        let name = file.strip_prefix(media).unwrap().to_string_lossy().into_owned();
-        let lock_only = name.starts_with(".spool") && std::fs::metadata(&file).unwrap().len() == 0;
-        assert!(lock_only || kept.contains(&name), "left behind: {name}");
-    }
+    let units = pulp.get("content/file/files/").await.results();
+    assert!(units.iter().all(|unit| unit["relative_path"] != "b.txt" && unit["artifact"].is_string()), "{units:?}");
+    nothing_half_written(pulp).await;
     files.heal("small/b.txt");
     sync(pulp, &repository, &remote).await.completed();
     assert_eq!(paths(pulp, &repository, 1).await.len(), 3, "the next sync completes");
+}
+
+/// Every artifact is whole, and beside them and the locks of living processes there is no file.
+async fn nothing_half_written(pulp: &TestPulp) {
+    let media = &pulp.app().settings.media_root;
+    let artifacts = pulp.get("artifacts/?limit=100").await.results();
+    let mut expected: Vec<String> = artifacts.iter().map(|row| row["file"].as_str().unwrap().to_owned()).collect();
+    for row in &artifacts {
+        let mut hasher = Hasher::new(&[Algorithm::Sha256]);
+        hasher.update(&std::fs::read(media.join(row["file"].as_str().unwrap())).unwrap());
+        let (size, digests) = hasher.finish();
+        assert_eq!((row["size"].as_u64(), row["sha256"].as_str()), (Some(size), Some(digests.sha256())));
+    }
+    let name = |file: &std::path::PathBuf| file.strip_prefix(media).unwrap().to_string_lossy().into_owned();
+    let is_lock = |name: &String| name.starts_with(".spool/") && name.ends_with("/lock");
+    let mut found: Vec<String> = files_below(media).iter().map(name).filter(|name| !is_lock(name)).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
 }
 
 both_databases!(a_wrong_digest_fails_the_sync, |pulp| {
@@ -150,11 +171,11 @@ both_databases!(a_wrong_digest_fails_the_sync, |pulp| {
 });
 
 both_databases!(a_truncated_body_fails_the_sync, |pulp| {
-    fails(pulp, Fault::Truncate(2), "").await;
+    fails(pulp, Fault::Truncate(PART), "").await;
 });
 
 both_databases!(a_stalled_server_fails_the_sync, |pulp| {
-    fails(pulp, Fault::Stall, "timed out").await;
+    fails(pulp, Fault::StallAfter(PART), "timed out").await;
 });
 
 both_databases!(a_missing_file_fails_the_sync, |pulp| {

@@ -1,13 +1,15 @@
 //! Artifacts: stored bytes that clients upload on their own, to make content units of them later.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::object;
@@ -21,9 +23,9 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::artifacts;
-use crate::db::{comparable, now};
+use crate::db::{comparable, now, rows_per_statement};
 use crate::error::{Error, Result};
-use crate::models::{artifact, content_artifact, published_metadata};
+use crate::models::{artifact, content_artifact, domain, published_metadata};
 use crate::storage::{Algorithm, Received};
 
 pub(super) const NAMES: (&str, &str) = ("artifacts", "core.artifact");
@@ -287,12 +289,38 @@ async fn delete(cx: &Cx) -> Result<Response> {
 
 /// Removes the files of artifacts whose rows are gone, unless somebody has begun to use them again.
 pub(super) async fn remove_files(app: &App, files: Vec<String>) -> Result<u64> {
-    app.storage
-        .remove_unused(files, |files| async move {
-            let used = artifact::Entity::find().filter(artifact::Column::File.is_in(files)).all(app.db.read()).await?;
-            Ok(used.into_iter().map(|row| row.file).collect())
-        })
-        .await
+    app.storage.remove_unused(files, |files| async move { used(app, &files).await }).await
+}
+
+/// Removes the files that no artifact has and that nobody has touched since a time: what a crash can leave between a
+/// file's name and its row, or between a row's deletion and its file's. Says how many.
+pub(super) async fn sweep(app: &App, since: OffsetDateTime) -> Result<u64> {
+    let mut removed = 0;
+    for first in 0..=u8::MAX {
+        let mut stray = Vec::new();
+        for files in app.storage.untouched(first, since).await?.chunks(rows_per_statement(1)) {
+            let used = used(app, files).await?;
+            stray.extend(files.iter().filter(|file| !used.contains(*file)).cloned());
+        }
+        removed += remove_files(app, stray).await?;
+    }
+    Ok(removed)
+}
+
+/// Those of the files that an artifact has, in whichever domain.
+async fn used(app: &App, files: &[String]) -> Result<HashSet<String>> {
+    // By digest, because files are not indexed.
+    let digests = files.iter().filter_map(|file| Some(file.split_once('/')?.1.replace('/', "")));
+    let domains = Query::select().column(domain::Column::PulpId).from(domain::Entity).take();
+    let rows = artifact::Entity::find()
+        .select_only()
+        .column(artifact::Column::File)
+        .filter(artifact::Column::PulpDomainId.in_subquery(domains))
+        .filter(artifact::Column::Sha256.is_in(digests))
+        .into_tuple()
+        .all(app.db.read())
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Orphan cleanup: content that no repository version holds, and artifacts that nothing uses.
+//! Orphan cleanup: content that no repository version holds, artifacts that nothing uses, and files that no artifact has.
 
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ struct Body {
 
 /// Rows in one transaction: others write in between.
 const BATCH: usize = 1000;
+/// How long a file may lie without a row: an artifact has its file first, and its row a moment later.
+const UNNAMED: Duration = Duration::hours(1);
 /// How often a batch is tried whose rows come into use while it is deleted.
 const TRIES: usize = 5;
 
@@ -121,6 +123,10 @@ impl Task for OrphanCleanup {
         let stray = uploads::sweep(cx.app()).await?;
         if stray > 0 {
             tracing::info!(stray, "Bytes of uploads that are no more were removed.");
+        }
+        let stray = artifacts::sweep(cx.app(), before.min(now() - UNNAMED)).await?;
+        if stray > 0 {
+            tracing::info!(stray, "Files that no artifact has were removed.");
         }
         Ok(())
     }

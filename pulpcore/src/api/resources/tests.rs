@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::artifacts;
 use crate::api::cx::Cx;
 use crate::api::endpoint::Endpoint;
 use crate::api::query::Query;
@@ -19,7 +20,7 @@ use crate::api::render;
 use crate::db::now;
 use crate::models::{artifact, content, content_artifact, repository, user};
 use crate::sample::{Sample, on_both};
-use crate::storage::{Algorithm, Hasher};
+use crate::storage::{Algorithm, Expected, Hasher};
 use crate::tasking::Worker;
 use crate::versions::NewVersion;
 
@@ -243,6 +244,19 @@ on_both!(an_artifact_is_made_once_read_found_and_deleted, |sample| {
     let (_, other) = sample.upload(&[], b"other").await;
     assert_eq!(sample.send(Method::DELETE, other["pulp_href"].as_str().unwrap(), Sent::Nothing).await.0, 204);
     assert!(!sample.app.storage.exists(other["file"].as_str().unwrap()).await.unwrap());
+});
+
+on_both!(a_file_that_no_artifact_has_is_swept_when_it_is_old, |sample| {
+    let (_, made) = sample.upload(&[], b"known").await;
+    let (storage, promised) = (&sample.app.storage, Expected::default());
+    let received = storage.receive(futures::stream::iter([Ok("stray".into())]), &promised).await.unwrap();
+    let stray = storage.keep_one(received).await.unwrap().path;
+    let both = [made["file"].as_str().unwrap().to_owned(), stray];
+    let exist = async || [storage.exists(&both[0]).await.unwrap(), storage.exists(&both[1]).await.unwrap()];
+    let sweep = async |since| artifacts::sweep(&sample.app, since).await.unwrap();
+
+    assert_eq!((sweep(now() - Duration::hours(1)).await, exist().await), (0, [true, true]));
+    assert_eq!((sweep(now() + Duration::hours(1)).await, exist().await), (1, [true, false]));
 });
 
 on_both!(chunks_become_an_artifact, |sample| {

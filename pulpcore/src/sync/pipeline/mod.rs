@@ -217,6 +217,7 @@ impl Session {
         self.downloads.finish().await?;
         let associating = cx.progress("Associating Content", "associating.content");
         let tx = cx.db().write().await?;
+        cx.ensure_unfinished(&tx).await?;
         let mut version = NewVersion::open(&tx, self.parts.repository).await?;
         if mirror {
             version.remove_others(self.draft.units()).await?;
