@@ -41,7 +41,7 @@ async fn schema_of_postgres() {
 
 #[test]
 fn surface() {
-    let items = surface_of(&root().join("pulpcore/src"), "plugin/mod.rs");
+    let items = surface_of(&root().join("pulpcore/src"), "plugin");
     assert!(items.len() <= LARGEST_SURFACE, "{} items are more than {LARGEST_SURFACE}: {items:#?}", items.len());
     compare("docs/plugin-surface.txt", &(items.join("\n") + "\n"), "surface");
 }
@@ -91,34 +91,59 @@ fn compare(path: &str, text: &str, chore: &str) {
 
 /// `kind name` of everything that a module exports, sorted. `source` is the crate's folder.
 fn surface_of(source: &Path, module: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(source.join(module)).expect("the module is there");
-    let folder = Path::new(module).parent().expect("a module lies in a folder");
-    let mut items = Vec::new();
-    for statement in text.split(';').filter_map(|part| part.rsplit_once("pub use ")).map(|(_, rest)| rest) {
-        let (from, names) = match statement.split_once("::{") {
-            Some((from, names)) => (from, names.trim_end_matches('}')),
-            None => statement.rsplit_once("::").expect("an export names what it exports"),
-        };
-        let (from, here) = match from.strip_prefix("self::") {
-            Some(from) => (from, folder),
-            None => (from.strip_prefix("crate::").unwrap_or(from), Path::new("")),
-        };
-        let file = here.join(from.replace("::", "/")).with_extension("rs");
-        // What comes from elsewhere has no file here.
-        let definitions = std::fs::read_to_string(source.join(file)).unwrap_or_default();
-        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let name = name.rsplit_once(" as ").map_or(name, |(_, alias)| alias);
-            let kind = definitions.lines().find_map(|line| kind_of(line, name)).unwrap_or("item");
-            items.push(format!("{kind} {name}"));
-        }
-    }
-    let own = text.lines().filter_map(|line| {
+    let text = text_of(source, module).expect("the module is there");
+    let mut items: Vec<String> = exports(&text, module)
+        .map(|export| {
+            // What comes from another crate has no file here.
+            let kind = find(source, &export.module, &export.original).unwrap_or("item");
+            format!("{kind} {}", export.name)
+        })
+        .collect();
+    items.extend(text.lines().filter_map(|line| {
         let name = line.strip_prefix("pub ")?.split(' ').nth(1)?.split(['(', '<', '{', ':', ';']).next()?;
         Some(format!("{} {name}", kind_of(line, name)?))
-    });
-    items.extend(own);
+    }));
     items.sort();
     items
+}
+
+/// One name that a module exports from another.
+struct Export {
+    /// The other module, from the crate's root: `plugin::content`.
+    module: String,
+    original: String,
+    name: String,
+}
+
+fn exports(text: &str, module: &str) -> impl Iterator<Item = Export> {
+    let statements = text.split(';').filter_map(|part| Some(part.rsplit_once("pub use ")?.1));
+    statements.flat_map(move |statement| {
+        let split = statement.split_once("::{").or_else(|| statement.rsplit_once("::"));
+        let (from, names) = split.expect("an export says from where");
+        let from = match (from.strip_prefix("self::"), from.strip_prefix("crate::")) {
+            (Some(below), _) => format!("{module}::{below}"),
+            (None, from_root) => from_root.unwrap_or(from).to_owned(),
+        };
+        let names = names.trim_end_matches('}').split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(move |name| {
+            let (original, name) = name.split_once(" as ").unwrap_or((name, name));
+            Export { module: from.clone(), original: original.to_owned(), name: name.to_owned() }
+        })
+    })
+}
+
+/// The kind of what a module defines or exports under this name.
+fn find(source: &Path, module: &str, name: &str) -> Option<&'static str> {
+    let text = text_of(source, module)?;
+    let further = || exports(&text, module).find(|export| export.name == name);
+    let defined = text.lines().find_map(|line| kind_of(line, name));
+    defined.or_else(|| further().and_then(|export| find(source, &export.module, &export.original)))
+}
+
+fn text_of(source: &Path, module: &str) -> Option<String> {
+    let path = source.join(module.replace("::", "/"));
+    let read = |file: PathBuf| std::fs::read_to_string(file).ok();
+    read(path.with_extension("rs")).or_else(|| read(path.join("mod.rs")))
 }
 
 /// What kind of thing this line begins the definition of, if its name is this.

@@ -82,8 +82,10 @@ impl Filters {
     pub fn lookups<C: ColumnTrait>(mut self, column: C, lookups: &[&'static str]) -> Self {
         for lookup in lookups {
             let (name, expr, lookup) = (join(column.as_str(), lookup), col(column), *lookup);
+            let field = name.clone();
             let kind = if lookup == "in" { Kind::List(Box::new(Kind::Text)) } else { Kind::Text };
-            self = self.add(name, kind, move |text, backend| text_condition(expr.clone(), lookup, text, backend));
+            self =
+                self.add(name, kind, move |text, backend| text_condition(expr.clone(), &field, lookup, text, backend));
         }
         self
     }
@@ -96,7 +98,7 @@ impl Filters {
             let field = name.clone();
             let kind = compared(lookup, Kind::Integer);
             self = self.add(name, kind, move |text, _| {
-                compare(expr.clone(), lookup, text, |text| Ok(Value::from(values::integer(&field, text)?)))
+                compare(expr.clone(), &field, lookup, text, |text| Ok(Value::from(values::integer(&field, text)?)))
             });
         }
         self
@@ -110,7 +112,7 @@ impl Filters {
             let field = name.clone();
             let kind = compared(lookup, Kind::DateTime);
             self = self.add(name, kind, move |text, _| {
-                compare(expr.clone(), lookup, text, |text| {
+                compare(expr.clone(), &field, lookup, text, |text| {
                     Ok(Value::from(crate::db::comparable(values::datetime(&field, text)?)))
                 })
             });
@@ -327,17 +329,18 @@ fn compared(lookup: &str, kind: Kind) -> Kind {
 
 fn compare(
     expr: SimpleExpr,
+    field: &str,
     lookup: &'static str,
     text: &str,
     parse: impl Fn(&str) -> Result<Value>,
 ) -> Result<Condition> {
     let condition = match lookup {
-        "isnull" if values::boolean("isnull", text)? => expr.is_null(),
+        "isnull" if values::boolean(field, text)? => expr.is_null(),
         "isnull" => expr.is_not_null(),
         "range" => {
-            let bounds = values::strings("range", text)?;
+            let bounds = values::strings(field, text)?;
             let [low, high] = &bounds[..] else {
-                return Err(Error::invalid("range", "Range query expects two values."));
+                return Err(Error::invalid(field, "Range query expects two values."));
             };
             expr.between(parse(low)?, parse(high)?)
         }
@@ -351,18 +354,24 @@ fn compare(
     Ok(condition.into_condition())
 }
 
-fn text_condition(expr: SimpleExpr, lookup: &'static str, text: &str, backend: DbBackend) -> Result<Condition> {
+fn text_condition(
+    expr: SimpleExpr,
+    field: &str,
+    lookup: &'static str,
+    text: &str,
+    backend: DbBackend,
+) -> Result<Condition> {
     let lower = |expr: SimpleExpr| SimpleExpr::from(Func::lower(expr));
     let condition = match lookup {
         "iexact" => lower(expr).eq(text.to_lowercase()),
-        "in" => expr.is_in(values::strings("in", text)?),
+        "in" => expr.is_in(values::strings(field, text)?),
         "ne" => expr.ne(text),
         "contains" => position(expr, text, backend).gt(0),
         "icontains" => position(lower(expr), &text.to_lowercase(), backend).gt(0),
         "startswith" => starts(expr, text, backend),
         "istartswith" => starts(lower(expr), &text.to_lowercase(), backend),
-        "regex" => matches(expr, text, backend)?,
-        "iregex" => matches(expr, &format!("(?i){text}"), backend)?,
+        "regex" => matches(expr, field, text, backend)?,
+        "iregex" => matches(expr, field, &format!("(?i){text}"), backend)?,
         _ => expr.eq(text),
     };
     Ok(condition.into_condition())
@@ -385,12 +394,12 @@ fn escape_like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-fn matches(expr: SimpleExpr, pattern: &str, backend: DbBackend) -> Result<SimpleExpr> {
+fn matches(expr: SimpleExpr, field: &str, pattern: &str, backend: DbBackend) -> Result<SimpleExpr> {
     // Refused here, so that a pattern that the database cannot compile is the client's error and not ours.
     regex::RegexBuilder::new(pattern)
         .size_limit(1 << 20)
         .build()
-        .map_err(|_| Error::invalid("regex", "Invalid regular expression."))?;
+        .map_err(|_| Error::invalid(field, "Invalid regular expression."))?;
     Ok(match backend {
         DbBackend::Sqlite => expr.binary(sea_orm::sea_query::BinOper::Custom("REGEXP"), pattern),
         _ => expr.binary(PgBinOper::Regex, pattern),

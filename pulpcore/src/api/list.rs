@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use sea_orm::sea_query::{ExprTrait, SimpleExpr};
+use sea_orm::sea_query::{ExprTrait, Func, IntoCondition, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -101,7 +101,11 @@ fn meaning(expr: &Expr, filters: &Filters, backend: DbBackend) -> Result<Conditi
             Error::Invalid(invalid) => Error::invalid("q", invalid.to_string()),
             other => other,
         }),
-        Expr::Not(inner) => Ok(meaning(inner, filters, backend)?.not()),
+        Expr::Not(inner) => {
+            // What compares with NULL is neither true nor false to SQL, and to whoever reads the expression false.
+            let inner = SimpleExpr::from(meaning(inner, filters, backend)?);
+            Ok(SimpleExpr::from(Func::coalesce([inner, false.into()])).not().into_condition())
+        }
         Expr::And(parts) => {
             parts.iter().try_fold(Condition::all(), |all, part| Ok(all.add(meaning(part, filters, backend)?)))
         }

@@ -299,7 +299,8 @@ async fn the_queries_that_matter_find_their_indexes() {
     let Fixture { db, _folder } = world().await;
     let version = "SELECT content_id FROM core_repositorycontent WHERE repository_id = ?1 AND version_added <= ?2
         AND (version_removed IS NULL OR version_removed > ?2)";
-    let orphans = "SELECT pulp_id FROM core_content c WHERE pulp_type = ?1 AND timestamp_of_interest < ?2
+    let list = "SELECT * FROM core_content WHERE pulp_type = ?1 ORDER BY pulp_id DESC LIMIT 100";
+    let orphans = "SELECT pulp_id FROM core_content c WHERE pulp_id > ?1 AND timestamp_of_interest < ?2
         AND NOT EXISTS (SELECT 1 FROM core_repositorycontent rc WHERE rc.content_id = c.pulp_id)";
     let claim = "SELECT t.pulp_id FROM core_task t WHERE t.state = 'waiting' AND NOT EXISTS (
         SELECT 1 FROM core_taskreservation mine JOIN core_taskreservation other
@@ -311,6 +312,7 @@ async fn the_queries_that_matter_find_their_indexes() {
     let forget = "UPDATE core_task SET worker_id = NULL WHERE worker_id = ?1";
     for (query, wanted) in [
         (version, "COVERING INDEX ix_core_repositorycontent_repository_id_version_added"),
+        (list, "INDEX ix_core_content_pulp_type_pulp_id"),
         (orphans, "COVERING INDEX ix_core_repositorycontent_content_id"),
         (claim, "ix_core_task_state_seq"),
         (claim, "ix_core_taskreservation_resource_seq"),

@@ -16,7 +16,7 @@ pub struct Model {
     pub pulp_created: OffsetDateTime,
     /// When the row was last changed.
     pub pulp_last_updated: OffsetDateTime,
-    /// Its name: `pid@host`, with a slot where it has several.
+    /// Its name: `pid@host`, with a slot where it has several; longer if somebody else is listed under that name.
     pub name: String,
     /// `worker`, `api` or `content`.
     pub app_type: String,

@@ -129,6 +129,8 @@ impl Running {
         }
         for (id, heart) in self.signs_of_life {
             heart.abort();
+            // Its last beat must not come after the end.
+            let _ = heart.await;
             if let Err(error) = worker::retire(&self.app, id).await {
                 tracing::warn!(error = error.log(), "The process could not sign off.");
             }

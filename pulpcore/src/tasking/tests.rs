@@ -246,6 +246,15 @@ on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
     assert_eq!(sample.claimed().await, Some(next));
 });
 
+on_both!(a_process_with_the_number_of_a_dead_one_is_listed_beside_it, |sample| {
+    let mut names = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        names.insert(announce(&sample.app, "worker", 0).await.unwrap().name);
+    }
+    let process = std::process::id().to_string();
+    assert!(names.len() == 3 && names.iter().all(|name| name.starts_with(&process)), "{names:?}");
+});
+
 on_both!(a_worker_that_was_given_up_takes_nothing_before_it_is_listed_again, |sample| {
     let (running, waiting) = (sample.exclusive("a").await, sample.exclusive("b").await);
     let worker = announce(&sample.app, "worker", 0).await.unwrap();

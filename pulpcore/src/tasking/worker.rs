@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -55,18 +55,27 @@ impl Worker {
 
 /// Writes a process (or a slot of one) into the table of those that are up.
 pub(crate) async fn announce(app: &App, app_type: &str, slot: usize) -> Result<app_status::Model> {
-    let now = now();
+    let (id, now) = (Uuid::now_v7(), now());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let process = match slot {
+        0 => std::process::id().to_string(),
+        slot => format!("{}-{slot}", std::process::id()),
+    };
+    let mut name = format!("{process}@{host}");
+    let taken = app_status::Entity::find()
+        .filter(app_status::Column::Name.eq(&name))
+        .filter(app_status::Column::AppType.eq(app_type));
+    if taken.one(app.db.read()).await?.is_some() {
+        // In a container every process has the same number. One that was killed stays listed until it is missed, and
+        // another host of the same name may be up.
+        name = format!("{process}-{}@{host}", id.simple());
+    }
     let versions = registry::get().plugins().iter().map(|p| (p.label.to_owned(), p.version.to_owned()));
     let row = app_status::Model {
-        pulp_id: Uuid::now_v7(),
+        pulp_id: id,
         pulp_created: now,
         pulp_last_updated: now,
-        name: if slot == 0 {
-            format!("{}@{host}", std::process::id())
-        } else {
-            format!("{}-{slot}@{host}", std::process::id())
-        },
+        name,
         app_type: app_type.to_owned(),
         versions: Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect()),
         ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
@@ -129,6 +138,8 @@ async fn run_slot(app: App, row: app_status::Model, stop: CancellationToken) {
         }
     }
     heart.abort();
+    // Its last beat must not come after the end.
+    let _ = heart.await;
     if let Err(error) = retire(&app, id).await {
         tracing::warn!(error = error.log(), "The worker could not sign off.");
     }

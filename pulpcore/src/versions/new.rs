@@ -251,14 +251,16 @@ impl<'a> NewVersion<'a> {
             }
             let same = columns.iter().map(|c| format!("old.\"{c}\" = new.\"{c}\"")).collect::<Vec<_>>().join(" AND ");
             // From the newcomers to the units with their keys to the rows of those: cheap for one newcomer among a
-            // million units, and linear for many.
+            // million units, and linear for many. `OFFSET 0` keeps both databases from turning the look-up into a join,
+            // which they would begin at the million when they have no statistics.
             let replaced = format!(
-                "SELECT p.content_id FROM core_repositorycontent a \
+                "SELECT old.\"{key}\" FROM core_repositorycontent a \
                  JOIN \"{name}\" new ON new.\"{key}\" = a.content_id \
                  JOIN \"{name}\" old ON {same} AND old.\"{key}\" <> new.\"{key}\" \
-                 JOIN core_repositorycontent p ON p.repository_id = $1 AND p.content_id = old.\"{key}\" \
-                   AND p.version_removed IS NULL AND p.version_added < $2 \
-                 WHERE a.repository_id = $1 AND a.version_added = $2 AND a.version_removed IS NULL"
+                 WHERE a.repository_id = $1 AND a.version_added = $2 AND a.version_removed IS NULL \
+                 AND EXISTS (SELECT 1 FROM core_repositorycontent p WHERE p.repository_id = $1 \
+                   AND p.content_id = old.\"{key}\" AND p.version_removed IS NULL AND p.version_added < $2 \
+                   LIMIT 1 OFFSET 0)"
             );
             if !self.overwrite {
                 let any = format!("SELECT COUNT(*) AS n FROM ({replaced}) replaced");

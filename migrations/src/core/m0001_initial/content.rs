@@ -27,13 +27,14 @@ async fn artifacts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .unique(["pulp_domain_id", "sha256"])
         .create(manager)
         .await?;
+    // Lists show the units of one type, the newest key first.
     NewTable::new("core_content")
         .base()
         .domain()
         .column("pulp_type", Text)
         .column("timestamp_of_interest", Time)
         .column("pulp_labels", Json)
-        .index(["pulp_type", "timestamp_of_interest"])
+        .index(["pulp_type", "pulp_id"])
         .create(manager)
         .await
 }

@@ -100,3 +100,28 @@ both_databases!(hrefs_follow_the_root_that_was_asked, |pulp| {
     let short = made.replace("/pulp/api/v3/", "/api/v3/");
     assert_eq!(href(&pulp.get(&short).await.ok()), short);
 });
+
+both_databases!(what_has_no_value_is_found_by_what_it_is_not, |pulp| {
+    repository(pulp, json!({ "name": "three", "retain_repo_versions": 3 })).await;
+    repository(pulp, json!({ "name": "all" })).await;
+    for query in [
+        "q=NOT retain_repo_versions=3",
+        "q=name=all AND NOT (retain_repo_versions=3 OR pulp_label_select=env)",
+        "retain_repo_versions__ne=3",
+    ] {
+        let found = pulp.get(&format!("repositories/file/file/?{query}")).await.results();
+        assert_eq!(found.iter().map(|book| &book["name"]).collect::<Vec<_>>(), ["all"], "{query}");
+    }
+});
+
+both_databases!(a_filter_that_cannot_be_read_is_named, |pulp| {
+    for (filter, value) in [
+        ("retain_repo_versions__isnull", "maybe"),
+        ("retain_repo_versions__range", "1"),
+        ("name__regex", "("),
+        ("name__iregex", "("),
+    ] {
+        let refused = pulp.get(&format!("repositories/file/file/?{filter}={value}")).await.refused();
+        assert!(refused[filter].is_array(), "{refused}");
+    }
+});

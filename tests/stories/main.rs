@@ -1,0 +1,5 @@
+//! The whole server as a process of its own: killed, stopped, refused, started again, split by role.
+
+mod common;
+mod crash;
+mod process;
