@@ -57,6 +57,11 @@ impl Db {
             let durable = config.durable;
             options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable));
         }
+        // Statements here are short: compiling one takes longer than running it.
+        #[cfg(feature = "postgres")]
+        if postgres {
+            options.map_sqlx_postgres_opts(|o| o.options([("jit", "off")]));
+        }
         let pool = Database::connect(options).await?;
         Ok(Self { pool, writer: sqlite.then(|| Arc::new(Mutex::new(()))) })
     }
@@ -147,7 +152,8 @@ fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) ->
         .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
         .busy_timeout(std::time::Duration::from_secs(30))
         .foreign_keys(true)
-        .pragma("cache_size", "-16384")
+        // KiB a connection: the system keeps the file's pages in memory anyway, once for all connections.
+        .pragma("cache_size", "-4096")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(200)
         .with_regexp()

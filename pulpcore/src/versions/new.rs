@@ -262,21 +262,22 @@ impl<'a> NewVersion<'a> {
                    AND p.content_id = old.\"{key}\" AND p.version_removed IS NULL AND p.version_added < $2 \
                    LIMIT 1 OFFSET 0)"
             );
-            if !self.overwrite {
-                let any = format!("SELECT COUNT(*) AS n FROM ({replaced}) replaced");
-                if rows::<Count>(&**self.tx, &any, values.clone()).await?.iter().any(|row| row.n > 0) {
-                    return Err(Error::Conflict(
-                        "Content overwrite is not allowed: a unit in the repository has the same repository key."
-                            .to_owned(),
-                    ));
-                }
-            } else {
-                let update = format!(
-                    "UPDATE core_repositorycontent SET version_removed = $2 WHERE repository_id = $1 \
-                     AND version_removed IS NULL AND content_id IN ({replaced})"
-                );
-                exec(&**self.tx, &update, values).await?;
+            // Mostly there is nothing to replace, and to count nothing costs less than to update nothing.
+            let count = format!("SELECT COUNT(*) AS n FROM ({replaced}) replaced");
+            if rows::<Count>(&**self.tx, &count, values.clone()).await?.iter().all(|row| row.n == 0) {
+                continue;
             }
+            if !self.overwrite {
+                return Err(Error::Conflict(
+                    "Content overwrite is not allowed: a unit in the repository has the same repository key."
+                        .to_owned(),
+                ));
+            }
+            let update = format!(
+                "UPDATE core_repositorycontent SET version_removed = $2 WHERE repository_id = $1 \
+                 AND version_removed IS NULL AND content_id IN ({replaced})"
+            );
+            exec(&**self.tx, &update, values).await?;
         }
         Ok(())
     }

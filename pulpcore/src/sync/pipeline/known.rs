@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
 use uuid::Uuid;
 
 use crate::db::{self, rows_per_statement};
@@ -43,7 +43,7 @@ pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Mo
     let mut found = HashMap::new();
     let most = rows_per_statement(columns.len());
     for (nth, rows) in wanted.chunks(most).enumerate() {
-        let (sql, values) = query::<C>(&columns, rows);
+        let (sql, values) = query::<C>(&columns, rows, db.get_database_backend());
         let rows = db::rows::<Found>(db, &sql, values).await?;
         found.extend(rows.into_iter().filter_map(|row| Some((nth * most + usize::try_from(row.n).ok()?, row.id))));
     }
@@ -52,7 +52,7 @@ pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Mo
 
 /// One statement that joins a list of keys with the table. The order of a `CROSS JOIN` is kept by SQLite: it walks the
 /// list and looks each key up in the index.
-fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model]) -> (String, Vec<Value>) {
+fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model], backend: DbBackend) -> (String, Vec<Value>) {
     let mut values = Vec::with_capacity(rows.len() * columns.len());
     let mut list = String::with_capacity(rows.len() * (8 + 7 * columns.len()));
     for (n, row) in rows.iter().enumerate() {
@@ -60,7 +60,11 @@ fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model]) -> (String, Vec<
         let _ = write!(list, "{}({n}", if n == 0 { "" } else { "," });
         for column in columns {
             values.push(row.get(*column));
-            let _ = write!(list, ",${}", values.len());
+            // Numbered values are named ones to SQLite, which looks each name up in the list of all.
+            let _ = match backend {
+                DbBackend::Sqlite => write!(list, ",?"),
+                _ => write!(list, ",${}", values.len()),
+            };
         }
         list.push(')');
     }
