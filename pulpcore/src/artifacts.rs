@@ -1,7 +1,7 @@
 //! From received bytes to an artifact's row: named, made durable, and only then committed.
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, TryIntoModel};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -22,17 +22,23 @@ pub async fn save(app: &App, received: Received) -> Result<(artifact::Model, boo
         return Ok((found, false));
     }
     let kept = app.storage.keep_one(received).await?;
+    let columns = row(app.domain, &kept);
+    let new = columns.clone().try_into_model()?;
     let tx = app.db.write().await?;
-    let inserted = artifact::Entity::insert(row(app.domain, &kept))
+    let inserted = artifact::Entity::insert(columns)
         .on_conflict(
             OnConflict::columns([artifact::Column::PulpDomainId, artifact::Column::Sha256]).do_nothing().to_owned(),
         )
         .exec_without_returning(&*tx)
         .await?;
+    if inserted > 0 {
+        tx.commit().await?;
+        return Ok((new, true));
+    }
+    // Somebody else was faster with the same bytes.
     let found = by_sha256(&*tx, app.domain, kept.digests.sha256()).await?;
     tx.commit().await?;
-    let found = found.ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?;
-    Ok((found, inserted > 0))
+    Ok((found.ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?, false))
 }
 
 /// The artifact with this digest.
