@@ -20,7 +20,7 @@ use crate::error::{Error, Result, Upstream};
 pub const IN_MEMORY: usize = 64 * 1024;
 
 /// The unit in which larger bodies go to the disk and to the hashers. At most three of them are in memory for a body.
-pub(super) const BLOCK: usize = 1024 * 1024;
+pub(super) const BLOCK: usize = 256 * 1024;
 
 /// What the sender of a body promised, and how much is accepted at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
