@@ -76,7 +76,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
         figure.peer(UPLOAD.0 as f64 / took.as_secs_f64());
     }
     table.add(database, figure)?;
-    subject.server.stop().await
+    subject.stop().await
 }
 
 /// What every request of the administrator begins with.

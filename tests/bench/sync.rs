@@ -44,12 +44,12 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
         let bytes = 20.0 * 50.0 * MIB;
         large.add(bytes / sync(&subject, &fixture, "large", "immediate", true).await?.as_secs_f64());
         memory_large.add(subject.server.peak_memory()? as f64);
-        subject.server.stop().await?;
+        subject.stop().await?;
 
         let subject = lab.server(database).await?;
         on_demand.took(sync(&subject, &fixture, "small", "on_demand", true).await?);
         on_demand.peer(took.as_secs_f64());
-        subject.server.stop().await?;
+        subject.stop().await?;
     }
     for figure in [immediate, on_demand, again, memory, memory_large, large] {
         table.add(database, figure)?;

@@ -40,13 +40,13 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     for figure in [publish, add, cleanup] {
         table.add(database, figure)?;
     }
-    subject.server.stop().await?;
+    subject.stop().await?;
 
     let mut figure = Figure::seconds("add 1 unit to 1,000,000", Target::AtMost(0.060)).beside("add to an empty one");
     let subject = lab.server(database).await?;
     many(&subject, runs * ADDED, &mut figure).await?;
     table.add(database, figure)?;
-    subject.server.stop().await
+    subject.stop().await
 }
 
 /// A repository with all small files.

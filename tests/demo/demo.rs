@@ -81,7 +81,7 @@ async fn show(program: &Path) -> Result<()> {
 
     let peak = server.peak_memory()? / (1 << 20);
     let folder = server.folder().to_owned();
-    server.stop().await?;
+    server.stop().await?.close()?;
     room.close()?;
     ensure!(!folder.exists(), "{} is still there", folder.display());
     let per_second = count as f64 / synced.as_secs_f64();

@@ -90,15 +90,15 @@ impl Server {
         self.data.path()
     }
 
-    /// Asks the server to stop, waits until it has, and removes its folder.
+    /// Asks the server to stop and waits until it has. Its folder goes with what is given back.
     ///
     /// # Errors
     /// When it does not stop in time or not cleanly; its log is part of the error.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<TempDir> {
         let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the server has ended")?;
         kill_process(id, Signal::TERM).context("the server cannot be told to stop")?;
         match timeout(PATIENCE, self.process.wait()).await {
-            Ok(Ok(status)) if status.success() => Ok(self.data.close()?),
+            Ok(Ok(status)) if status.success() => Ok(self.data),
             outcome => bail!("the server did not stop well ({outcome:?}); its log:\n{}", text(&self.log)),
         }
     }
