@@ -9,12 +9,13 @@ use uuid::Uuid;
 use crate::auth::Credentials;
 use crate::db::{Db, DbConfig};
 use crate::error::{Error, Result};
-use crate::models::domain;
+use crate::models::{artifact, domain};
 use crate::secrets::Secrets;
 use crate::settings::Settings;
-use crate::storage::{Algorithm, Storage, StorageConfig};
+use crate::storage::{Algorithm, Kept, Storage, StorageConfig};
 use crate::sync::download::DownloadSettings;
 use crate::tasking::Queue;
+use crate::together::Together;
 
 /// Database, storage, settings, queue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Parts {
     pub queue: Queue,
     /// Who may log in.
     pub(crate) credentials: Credentials,
+    /// Artifacts that are saved together.
+    pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
     /// The key of the `default` domain.
     pub domain: Uuid,
 }
@@ -93,7 +96,16 @@ impl App {
             default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
         let credentials = Credentials::new(settings.credential_cache_seconds);
         let queue = Queue::new(db.clone());
-        Ok(Self(Arc::new(Parts { db, storage, settings, secrets, queue, credentials, domain: domain.pulp_id })))
+        Ok(Self(Arc::new(Parts {
+            db,
+            storage,
+            settings,
+            secrets,
+            queue,
+            credentials,
+            saving: Together::default(),
+            domain: domain.pulp_id,
+        })))
     }
 
     /// What downloads may do, whoever asks for them.

@@ -1,5 +1,7 @@
 //! From received bytes to an artifact's row: named, made durable, and only then committed.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, TryIntoModel};
 use uuid::Uuid;
@@ -22,23 +24,41 @@ pub async fn save(app: &App, received: Received) -> Result<(artifact::Model, boo
         return Ok((found, false));
     }
     let kept = app.storage.keep_one(received).await?;
-    let columns = row(app.domain, &kept);
-    let new = columns.clone().try_into_model()?;
+    app.saving.ask(kept, async |kept| insert(app, kept).await).await
+}
+
+/// Inserts the rows of what the storage keeps, in one transaction; says of each whether it is new. The bytes stay where
+/// they are as long as somebody holds what is kept, which is until then.
+async fn insert(app: &App, kept: Vec<Kept>) -> Result<Vec<(artifact::Model, bool)>> {
+    let rows: Vec<_> = kept.iter().map(|kept| row(app.domain, kept)).collect();
+    let new = rows.iter().map(|row| row.clone().try_into_model()).collect::<Result<Vec<_>, _>>()?;
+    let digests: Vec<&str> = kept.iter().map(|kept| kept.digests.sha256()).collect();
     let tx = app.db.write().await?;
-    let inserted = artifact::Entity::insert(columns)
+    let inserted = artifact::Entity::insert_many(rows)
         .on_conflict(
             OnConflict::columns([artifact::Column::PulpDomainId, artifact::Column::Sha256]).do_nothing().to_owned(),
         )
         .exec_without_returning(&*tx)
         .await?;
-    if inserted > 0 {
+    if inserted == new.len() as u64 {
         tx.commit().await?;
-        return Ok((new, true));
+        return Ok(new.into_iter().map(|row| (row, true)).collect());
     }
     // Somebody else was faster with the same bytes.
-    let found = by_sha256(&*tx, app.domain, kept.digests.sha256()).await?;
+    let found = artifact::Entity::find()
+        .filter(artifact::Column::PulpDomainId.eq(app.domain))
+        .filter(artifact::Column::Sha256.is_in(digests))
+        .all(&*tx)
+        .await?;
     tx.commit().await?;
-    Ok((found.ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?, false))
+    let found: HashMap<&str, &artifact::Model> = found.iter().map(|row| (row.sha256.as_str(), row)).collect();
+    new.iter()
+        .map(|row| {
+            let found = found.get(row.sha256.as_str());
+            let found = found.ok_or_else(|| Error::internal("an artifact that was just saved is gone"))?;
+            Ok(((*found).clone(), found.pulp_id == row.pulp_id))
+        })
+        .collect()
 }
 
 /// The artifact with this digest.

@@ -16,6 +16,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::{Error, Result};
 
+/// A connection that was unused for so long may have been closed by whatever lies between.
+#[cfg(feature = "postgres")]
+const IDLE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// How to reach the database.
 #[derive(Clone, Debug)]
 pub struct DbConfig {
@@ -55,12 +59,15 @@ impl Db {
         #[cfg(feature = "sqlite")]
         if sqlite {
             let durable = config.durable;
-            options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable));
+            // A file does not go away: a connection that was good is good, and asking it costs as much as a short query.
+            options.test_before_acquire(false).map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable));
         }
         // Statements here are short: compiling one takes longer than running it.
         #[cfg(feature = "postgres")]
         if postgres {
             options.map_sqlx_postgres_opts(|o| o.options([("jit", "off")]));
+            // A connection in constant use need not be asked whether it is still there before every statement.
+            options.test_before_acquire_if_idle_for(IDLE);
         }
         let pool = Database::connect(options).await?;
         Ok(Self { pool, writer: sqlite.then(|| Arc::new(Mutex::new(()))) })

@@ -174,6 +174,7 @@ pub mod tasking;
 pub mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod together;
 pub mod versions;
 
 /// The version of Pulp's API that core speaks: clients enable features by it.

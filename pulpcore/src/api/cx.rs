@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use sea_orm::{EntityTrait, sea_query::Query as Select};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -120,6 +121,14 @@ impl Cx {
     pub(crate) fn object(&self, status: StatusCode, mut object: Map<String, Value>) -> Response {
         self.selection().apply(&mut object);
         json(status, &object)
+    }
+
+    /// The same of an object that is JSON already.
+    pub(crate) fn whole(&self, status: StatusCode, object: &RawValue) -> Result<Response> {
+        if self.selection().is_everything() {
+            return Ok(json(status, &object));
+        }
+        Ok(self.object(status, serde_json::from_str(object.get())?))
     }
 
     /// 201 with the object's address.

@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Expr, Query as Select};
 use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, Iterable, QueryFilter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use super::list::{self, Paged};
 use super::reader::Reader;
 use super::shape;
 use super::validate::{BodySchema, Mode};
+use super::whole::{self, Whole};
 use crate::db::now;
 use crate::error::{Error, Result};
 use crate::models::Labels;
@@ -102,6 +104,20 @@ pub(crate) async fn render<M: View>(reader: &Reader, noun: &Noun, rows: &[M::Mod
         .collect()
 }
 
+/// The same of rows whose details are read already, as JSON.
+async fn render_whole<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M::Model>>) -> Result<Vec<Box<RawValue>>> {
+    let (rows, details): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let bodies = M::read(reader, &rows).await?;
+    rows.iter()
+        .zip(bodies)
+        .zip(details)
+        .map(|((row, body), detail)| {
+            let identity = serde_json::to_string(&identity(reader, noun, row))?;
+            whole::joined(&[&identity, &serde_json::to_string(&body)?, &detail])
+        })
+        .collect()
+}
+
 async fn render_generic<M: View>(reader: &Reader, rows: &[M::Model]) -> Result<Vec<Object>> {
     let bodies = M::read_generic(reader, rows).await?;
     let mut objects = Vec::with_capacity(rows.len());
@@ -148,12 +164,12 @@ pub(crate) fn filters<M: View>(noun: Option<&'static Noun>) -> Filters {
 
 /// One row by the key in the path.
 pub(crate) async fn find<M: View>(cx: &Cx, noun: &Noun, id: Uuid) -> Result<M::Model> {
-    let row = M::find()
-        .filter(column::<M>("pulp_id").eq(id))
-        .filter(column::<M>("pulp_type").eq(noun.type_name))
-        .one(cx.app.db.read())
-        .await?;
+    let row = by_id::<M>(noun, id).one(cx.app.db.read()).await?;
     row.ok_or_else(|| super::not_found(noun.model))
+}
+
+fn by_id<M: View>(noun: &Noun, id: Uuid) -> sea_orm::Select<M> {
+    M::find().filter(column::<M>("pulp_id").eq(id)).filter(column::<M>("pulp_type").eq(noun.type_name))
 }
 
 /// Refuses a key that nothing of the noun has.
@@ -171,9 +187,10 @@ pub(crate) async fn must_exist(cx: &Cx, noun: &Noun, id: Uuid) -> Result<()> {
 }
 
 /// One object as clients read it.
-pub(crate) async fn one<M: View>(cx: &Cx, noun: &Noun, id: Uuid) -> Result<Object> {
-    let row = find::<M>(cx, noun, id).await?;
-    let mut objects = render::<M>(&cx.reader(), noun, &[row]).await?;
+pub(crate) async fn one<M: View>(cx: &Cx, noun: &Noun, id: Uuid) -> Result<Box<RawValue>> {
+    let row = cx.app.db.read().query_one(&whole::select(noun, by_id::<M>(noun, id))).await?;
+    let row = row.ok_or_else(|| super::not_found(noun.model))?;
+    let mut objects = render_whole::<M>(&cx.reader(), noun, vec![whole::read::<M>(noun, &row)?]).await?;
     objects.pop().ok_or_else(|| super::not_found(noun.model))
 }
 
@@ -186,9 +203,11 @@ pub(crate) fn list_endpoint<M: View>(noun: &'static Noun) -> Endpoint {
         let filters = std::sync::Arc::clone(&listed);
         async move {
             let of_type = column::<M>("pulp_type").eq(noun.type_name);
-            let paged: Paged<M::Model> = list::page::<M>(&cx, &filters, Some(of_type)).await?;
-            let objects = render::<M>(&cx.reader(), noun, &paged.rows).await?;
-            Ok(paged.respond(&cx, objects))
+            let with_detail = |masters| whole::select::<M>(noun, masters);
+            let mut paged =
+                list::select(&cx, &filters, Some(of_type), with_detail, |row| whole::read::<M>(noun, row)).await?;
+            let objects = render_whole::<M>(&cx.reader(), noun, std::mem::take(&mut paged.rows)).await?;
+            paged.respond_whole(&cx, objects)
         }
     })
     .tagged(tag(noun))
@@ -224,7 +243,7 @@ pub(crate) fn read_endpoint<M: View>(noun: &'static Noun) -> Endpoint {
         operation_id(noun, "read"),
         move |cx| async move {
             let object = one::<M>(&cx, noun, cx.id()?).await?;
-            Ok(cx.object(StatusCode::OK, object))
+            cx.whole(StatusCode::OK, &object)
         },
     )
     .on(noun)

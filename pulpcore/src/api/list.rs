@@ -2,11 +2,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use sea_orm::sea_query::{ExprTrait, Func, IntoCondition, SimpleExpr};
+use sea_orm::sea_query::{self, ExprTrait, Func, IntoCondition, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::cx::{Cx, json};
@@ -29,19 +31,32 @@ pub(crate) struct Paged<R> {
 impl<R> Paged<R> {
     /// The page, with its rows as objects cut to the fields that were asked for.
     pub(crate) fn respond(self, cx: &Cx, mut objects: Vec<Map<String, Value>>) -> Response {
-        #[derive(Serialize)]
-        struct Body {
-            count: u64,
-            next: Option<String>,
-            previous: Option<String>,
-            results: Vec<Map<String, Value>>,
-        }
         let selection = cx.selection();
         for object in &mut objects {
             selection.apply(object);
         }
+        self.send(&objects)
+    }
+
+    /// The same of objects that are JSON already.
+    pub(crate) fn respond_whole(self, cx: &Cx, objects: Vec<Box<RawValue>>) -> Result<Response> {
+        if cx.selection().is_everything() {
+            return Ok(self.send(&objects));
+        }
+        let objects = objects.iter().map(|object| serde_json::from_str(object.get())).collect::<Result<_, _>>()?;
+        Ok(self.respond(cx, objects))
+    }
+
+    fn send(self, results: &[impl Serialize]) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a, O> {
+            count: u64,
+            next: Option<String>,
+            previous: Option<String>,
+            results: &'a [O],
+        }
         let Links { next, previous } = self.links;
-        json(StatusCode::OK, &Body { count: self.count, next, previous, results: objects })
+        json(StatusCode::OK, &Body { count: self.count, next, previous, results })
     }
 }
 
@@ -53,24 +68,48 @@ pub(crate) async fn page<E>(cx: &Cx, filters: &Filters, scope: Option<SimpleExpr
 where
     E: EntityTrait<Model: Send + Sync>,
 {
-    let backend = cx.app.db.backend();
-    let mut select = E::find().filter(condition(cx, filters, backend)?);
-    if let Some(scope) = scope {
-        select = select.filter(scope);
-    }
+    let plain = |select: Select<E>| select.into_query();
+    self::select(cx, filters, scope, plain, |row| Ok(E::Model::from_query_result(row, "")?)).await
+}
+
+/// The same of whatever `widen` makes of the selection, read by `read`.
+pub(crate) async fn select<E, R>(
+    cx: &Cx,
+    filters: &Filters,
+    scope: Option<SimpleExpr>,
+    widen: impl FnOnce(Select<E>) -> SelectStatement,
+    read: impl Fn(&QueryResult) -> Result<R>,
+) -> Result<Paged<R>>
+where
+    E: EntityTrait<Model: Send + Sync>,
+{
+    let db = cx.app.db.read();
+    let scope = condition(cx, filters, cx.app.db.backend())?.add_option(scope);
     let page = Page::parse(&cx.query);
     // Also of a page that is empty: an ordering that does not exist is an error whatever the list holds.
     let orderings = order::<E>(cx, filters)?;
-    let count = select.clone().count(cx.app.db.read()).await?;
+    let count = count::<E>(db, scope.clone()).await?;
     let links = page.links(&cx.url(), &cx.query, count);
     if page.offset >= count {
         return Ok(Paged { rows: Vec::new(), count, links });
     }
+    let mut select = E::find().filter(scope);
     for (expr, order) in orderings {
         select = select.order_by(expr, order);
     }
-    let rows = select.limit(page.limit).offset(page.offset).all(cx.app.db.read()).await?;
-    Ok(Paged { rows, count, links })
+    let rows = db.query_all(&widen(select.limit(page.limit).offset(page.offset))).await?;
+    Ok(Paged { rows: rows.iter().map(read).collect::<Result<_>>()?, count, links })
+}
+
+/// How many rows there are. Columns are not named, so that an index can answer.
+async fn count<E: EntityTrait>(db: &impl ConnectionTrait, scope: Condition) -> Result<u64> {
+    let count = sea_query::Query::select()
+        .expr_as(sea_query::Expr::cust("COUNT(*)"), "n")
+        .from(E::default())
+        .cond_where(scope)
+        .take();
+    let row = db.query_one(&count).await?.ok_or_else(|| Error::internal("a count is a row"))?;
+    Ok(u64::try_from(row.try_get::<i64>("", "n")?).unwrap_or_default())
 }
 
 /// What the query's filters mean together.

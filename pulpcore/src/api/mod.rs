@@ -24,6 +24,7 @@ pub mod router;
 pub mod schema;
 pub(crate) mod shape;
 pub mod validate;
+mod whole;
 
 use crate::error::Error;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -19,6 +20,10 @@ use crate::models::user;
 /// How many credentials are remembered at most.
 const REMEMBERED: u64 = 10_000;
 
+/// For how long a user who was let in is let in without a look at the database. What this process changes is effective at
+/// once ([`Credentials::forget`]), what another one changes after this time.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How many requests may wait for a password check: more would wait for longer than clients do.
 const WAITING: usize = 256;
 
@@ -31,6 +36,10 @@ pub struct Credentials {
     key: hmac::Key,
     /// From a keyed hash of name and password to the stored password that they fit.
     verified: Option<Cache<[u8; 32], Arc<str>>>,
+    /// From the same to the user, for as long as that is surely so.
+    fresh: Cache<[u8; 32], user::Model>,
+    /// Counts the changes of users.
+    changes: AtomicU64,
     /// A check takes some 20 MiB and a core: as many at once as there are cores.
     checks: Semaphore,
     queue: Semaphore,
@@ -40,11 +49,12 @@ impl Credentials {
     /// Remembers what was verified for so many seconds; with 0, every request is verified.
     pub fn new(cache_seconds: u64) -> Self {
         let seed: [u8; 32] = rand::random();
-        let remember =
-            |seconds| Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_secs(seconds)).build();
+        let lasting = Duration::from_secs(cache_seconds);
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &seed),
-            verified: (cache_seconds > 0).then(|| remember(cache_seconds)),
+            verified: (!lasting.is_zero()).then(|| remember(lasting)),
+            fresh: remember(lasting.min(FRESH)),
+            changes: AtomicU64::new(0),
             checks: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             queue: Semaphore::new(WAITING),
         }
@@ -57,23 +67,34 @@ impl Credentials {
     /// a sentence of its own for a header that cannot be read.
     pub(crate) async fn user(&self, db: &Db, headers: &HeaderMap) -> Result<user::Model, Refused> {
         let basic = basic::read(headers)?;
+        let key = self.remembered_as(&basic);
+        if let Some(user) = self.fresh.get(&key) {
+            return Ok(user);
+        }
+        let changes = self.changes.load(Ordering::Acquire);
         let user = user::Entity::find().filter(user::Column::Username.eq(&basic.username)).one(db.read()).await;
         let user = user.map_err(Error::from)?;
-        match (user, basic) {
-            (Some(user), basic) if self.fits(&basic, &user.password).await? && user.is_active => Ok(user),
-            (Some(_), _) => Err(Error::BadCredentials.into()),
-            (None, basic) => {
-                self.fits(&basic, &NOBODY).await?;
-                Err(Error::BadCredentials.into())
-            }
+        let stored = user.as_ref().map_or(NOBODY.as_str(), |user| &user.password);
+        let fits = self.fits(key, &basic, stored).await?;
+        let user = user.filter(|user| fits && user.is_active).ok_or(Error::BadCredentials)?;
+        self.fresh.insert(key, user.clone());
+        // A change while the row was being read: nobody can tell which of the two was first.
+        if self.changes.load(Ordering::Acquire) != changes {
+            self.fresh.invalidate(&key);
         }
+        Ok(user)
     }
 
-    async fn fits(&self, basic: &Basic, stored: &str) -> Result<bool> {
+    /// Has every user looked up again, because one of them has changed.
+    pub(crate) fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.fresh.invalidate_all();
+    }
+
+    async fn fits(&self, key: [u8; 32], basic: &Basic, stored: &str) -> Result<bool> {
         if basic.password.len() > LONGEST {
             return Ok(false);
         }
-        let key = self.remembered_as(basic);
         let known = || self.verified.as_ref().and_then(|cache| cache.get(&key)).is_some_and(|known| &*known == stored);
         if known() {
             return Ok(true);
@@ -103,6 +124,12 @@ impl Credentials {
         key.copy_from_slice(context.sign().as_ref());
         key
     }
+}
+
+fn remember<V: Clone + Send + Sync + 'static>(lasting: Duration) -> Cache<[u8; 32], V> {
+    // A cache whose entries live for no time at all is one that holds none.
+    let most = if lasting.is_zero() { 0 } else { REMEMBERED };
+    Cache::builder().max_capacity(most).time_to_live(lasting).build()
 }
 
 impl fmt::Debug for Credentials {
@@ -164,6 +191,7 @@ mod tests {
         credentials.user(&db, &basic("admin", "password")).await.unwrap();
 
         set_password(&db, "admin", "another").await.unwrap();
+        credentials.forget();
         assert!(is_bad(credentials.user(&db, &basic("admin", "password")).await));
         credentials.user(&db, &basic("admin", "another")).await.unwrap();
 
@@ -171,6 +199,7 @@ mod tests {
         let leave = user::Entity::update_many().col_expr(user::Column::IsActive, Expr::value(false));
         leave.exec(&*tx).await.unwrap();
         tx.commit().await.unwrap();
+        credentials.forget();
         assert!(is_bad(credentials.user(&db, &basic("admin", "another")).await));
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A password check is made to be slow, and clients of the API send their password with every request. So a password
 //! that was verified is remembered for a moment ([`Credentials`]), as a keyed hash beside the stored password that it
-//! was verified against. What is stored is read anew for every request: a changed password, or a user who may no longer
-//! log in, is effective at once, whichever process changed it.
+//! was verified against. What is stored is read anew at least every second: a changed password, or a user who may no
+//! longer log in, is effective at once if this process changed it, and a second later if another one did.
 
 mod basic;
 mod credentials;

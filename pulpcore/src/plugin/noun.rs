@@ -7,8 +7,8 @@ use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult,
+    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -136,6 +136,8 @@ pub struct Noun {
     pub(crate) check: fn(Object) -> Result<()>,
     /// The bodies of many rows, by key, in one query.
     pub(crate) read: for<'a> fn(&'a DatabaseConnection, Vec<Uuid>) -> BoxFuture<'a, Result<Bodies>>,
+    /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
+    pub(crate) read_row: fn(&QueryResult, &str) -> Result<String>,
     pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
@@ -186,6 +188,7 @@ pub(crate) struct DistributionHooks {
 pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) key: String,
+    pub(crate) columns: Vec<String>,
 }
 
 impl Noun {
@@ -258,13 +261,18 @@ impl Noun {
             type_name: E::TYPE,
             model: E::MODEL,
             endpoint: E::ENDPOINT,
-            table: || Table { name: E::default().table_name().to_owned(), key: key::<E>().as_str().to_owned() },
+            table: || Table {
+                name: E::default().table_name().to_owned(),
+                key: key::<E>().as_str().to_owned(),
+                columns: E::Column::iter().map(|column| column.as_str().to_owned()).collect(),
+            },
             described: Described::of::<E::Body>,
             fields: crate::api::shape::field_names::<E::Body>,
             filters: E::filters,
             actions: Vec::new,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
             read: |db, ids| Box::pin(read::<E>(db, ids)),
+            read_row: |row, prefix| Ok(serde_json::to_string(&E::read(&E::Model::from_query_result(row, prefix)?))?),
             insert: |tx, id, body| {
                 Box::pin(async move {
                     let mut row = E::Model::default();

@@ -5,16 +5,18 @@
 //! and made durable by one flush.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::future::try_join_all;
 use object_store::local::LocalFileSystem;
 
 use super::barrier::Barrier;
-use super::digest::Digests;
+use super::digest::{Algorithm, Digests, Hasher};
 use super::parts::{self, is_at};
 use super::read::{self, Reading};
 use super::receive::{Body, Received};
@@ -28,10 +30,31 @@ pub(super) struct Folder {
     files: LocalFileSystem,
     durable: bool,
     barrier: Barrier,
+    /// How many callers are keeping something.
+    keeping: AtomicUsize,
     /// Where artifacts lie. Held open, because the system reports a failed write-back to whoever had the filesystem
     /// open when it happened.
     artifacts: Arc<File>,
     root: PathBuf,
+}
+
+/// One of those who are keeping something.
+struct Busy<'a> {
+    keeping: &'a AtomicUsize,
+    /// Whether nobody else was when this one came.
+    is_alone: bool,
+}
+
+impl<'a> Busy<'a> {
+    fn enter(keeping: &'a AtomicUsize) -> Self {
+        Self { keeping, is_alone: keeping.fetch_add(1, Ordering::Relaxed) == 0 }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.keeping.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A file that nobody may start to use while this is held.
@@ -44,7 +67,14 @@ impl Folder {
         let artifacts = opened
             .map_err(|error| Error::Config(format!("The media folder {} cannot be used: {error}.", root.display())))?;
         let files = LocalFileSystem::new_with_prefix(root)?;
-        Ok(Self { files, durable, barrier: Barrier::default(), artifacts: Arc::new(artifacts), root: root.to_owned() })
+        Ok(Self {
+            files,
+            durable,
+            barrier: Barrier::default(),
+            keeping: AtomicUsize::new(0),
+            artifacts: Arc::new(artifacts),
+            root: root.to_owned(),
+        })
     }
 
     pub(super) fn durable(&self) -> bool {
@@ -60,20 +90,16 @@ impl Folder {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        // Two syncs cost a single file less than a flush of the filesystem does.
-        let singly = self.durable && batch.len() == 1;
-        let (folder, spool) = (Arc::clone(self), Arc::clone(spool));
-        let (kept, made_folder) = blocking(move || {
-            let mut kept = Vec::with_capacity(batch.len());
-            let mut made_folder = false;
-            for received in batch {
-                let (one, made) = folder.name(&spool, received, singly)?;
-                kept.push(one);
-                made_folder |= made;
-            }
-            Ok((kept, made_folder))
-        })
-        .await?;
+        // Two syncs cost a single file less than a flush of the filesystem does, unless others need the flush as well.
+        let busy = Busy::enter(&self.keeping);
+        let singly = self.durable && batch.len() == 1 && busy.is_alone;
+        let named = shares(batch).into_iter().map(|share| {
+            let (folder, spool) = (Arc::clone(self), Arc::clone(spool));
+            blocking(move || share.into_iter().map(|received| folder.name(&spool, received, singly)).collect())
+        });
+        let named: Vec<Vec<(Kept, bool)>> = try_join_all(named).await?;
+        let made_folder = named.iter().flatten().any(|(_, made)| *made);
+        let kept = named.into_iter().flatten().map(|(kept, _)| kept).collect();
         if self.durable && (!singly || made_folder) {
             let artifacts = Arc::clone(&self.artifacts);
             self.barrier.wait(move || flush(&artifacts)).await?;
@@ -88,7 +114,7 @@ impl Folder {
         let target = self.local(&path).ok_or(ErrorKind::InvalidInput)?;
         let mut made = false;
         let mut hold = Hold::default();
-        if let Some(there) = present(&target, size)? {
+        if let Some(there) = present(&target, size, digests.sha256())? {
             // Whoever named it may not have made it durable yet.
             if sync {
                 there.sync_all()?;
@@ -131,12 +157,13 @@ impl Folder {
         let path = artifact_path(digests.sha256());
         let target = self.local(&path).ok_or_else(not_found)?;
         let durable = self.durable;
+        let sha256 = digests.sha256().to_owned();
         let (hold, made) = blocking(move || {
             if source == target {
                 file.lock_shared()?;
                 return Ok((Hold::of(file), false));
             }
-            if let Some(there) = present(&target, size)? {
+            if let Some(there) = present(&target, size, &sha256)? {
                 return Ok((Hold::of(there), false));
             }
             let folder = target.parent().ok_or(ErrorKind::InvalidInput)?;
@@ -180,16 +207,17 @@ impl Folder {
 
     /// Removes locked files.
     pub(super) async fn unlink(&self, locked: Vec<Locked>) -> Result<()> {
-        blocking(move || {
-            for (_, local, _file) in &locked {
-                match fs::remove_file(local) {
-                    Err(error) if is_absent(&error) => {}
-                    outcome => outcome?,
+        let removed = shares(locked).into_iter().map(|share| {
+            blocking(move || {
+                for (_, local, file) in share {
+                    remove(&local)?;
+                    // The last use of a file that has no name: here its blocks are given back.
+                    drop(file);
                 }
-            }
-            Ok(())
-        })
-        .await
+                Ok(())
+            })
+        });
+        try_join_all(removed).await.map(drop)
     }
 
     /// The artifacts' files in a folder that were last written and named before a second of the Unix epoch.
@@ -242,16 +270,7 @@ impl Folder {
     pub(super) async fn delete(&self, paths: &[String]) -> Result<()> {
         // What cannot exist is missing.
         let paths: Vec<_> = paths.iter().filter_map(|path| self.local(path)).collect();
-        blocking(move || {
-            for path in paths {
-                match fs::remove_file(path) {
-                    Err(error) if is_absent(&error) => {}
-                    outcome => outcome?,
-                }
-            }
-            Ok(())
-        })
-        .await
+        blocking(move || paths.iter().try_for_each(|path| remove(path))).await
     }
 
     pub(super) fn usage(&self) -> Result<Usage> {
@@ -264,20 +283,51 @@ impl Folder {
     }
 }
 
-/// The artifact if it is there already, whole, locked so that nobody removes it meanwhile. One of another size is the ruin
-/// of a crash, and is replaced.
-fn present(target: &Path, size: u64) -> io::Result<Option<File>> {
-    let file = match File::open(target) {
+/// Removes a file, if there is one.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if is_absent(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// A batch in as many parts as are worth a thread each: making and removing files is waiting for the filesystem.
+fn shares<T>(mut batch: Vec<T>) -> Vec<Vec<T>> {
+    const THREADS: usize = 4;
+    const LEAST: usize = 32;
+    let size = batch.len().div_ceil(THREADS).max(LEAST);
+    let mut shares = Vec::with_capacity(THREADS);
+    while batch.len() > size {
+        shares.push(batch.drain(..size).collect());
+    }
+    shares.push(batch);
+    shares
+}
+
+/// The artifact if it is there already, whole, locked so that nobody removes it meanwhile. A name may survive a power cut
+/// that its bytes do not, so they are looked at: what is not what it is called is the ruin of a crash, and is replaced.
+fn present(target: &Path, size: u64, sha256: &str) -> io::Result<Option<File>> {
+    let mut file = match File::open(target) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    let found = file.metadata()?.len();
-    if found != size {
-        tracing::warn!(path = %target.display(), found, size, "a damaged artifact is replaced");
+    file.lock_shared()?;
+    if file.metadata()?.len() != size || sha256_of(&mut file)? != sha256 {
+        tracing::warn!(path = %target.display(), "a damaged artifact is replaced");
         return Ok(None);
     }
-    file.lock_shared()?;
     Ok(is_at(&file, target)?.then_some(file))
+}
+
+fn sha256_of(file: &mut File) -> io::Result<String> {
+    let mut hasher = Hasher::new(&[Algorithm::Sha256]);
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hasher.finish().1.sha256().to_owned()),
+            read => hasher.update(&block[..read]),
+        }
+    }
 }
 
 /// Writes everything that the filesystem of this folder still holds in memory.

@@ -214,7 +214,7 @@ async fn upload_now(cx: &mut Cx, noun: &'static Noun, schema: &BodySchema) -> Re
     let artifact = artifact.ok_or_else(|| crate::api::not_found("Artifact"))?;
     let (id, _) = make(&cx.app, noun, detail, &artifact, body.pulp_labels).await?;
     let object = one::<content::Entity>(cx, noun, id).await?;
-    Ok(cx.created(object))
+    Ok(cx.created(serde_json::from_str(object.get())?))
 }
 
 /// Finds or makes the unit of an artifact; says whether it is new.

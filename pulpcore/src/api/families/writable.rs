@@ -149,7 +149,7 @@ pub(crate) fn create_endpoint<M: Writable>(noun: &'static Noun) -> Endpoint {
             let id = insert::<M>(&tx, &cx.app, noun, body).await?;
             tx.commit().await?;
             let object = one::<M>(&cx, noun, id).await?;
-            Ok(cx.created(object))
+            Ok(cx.created(serde_json::from_str(object.get())?))
         }
     })
     .tagged(crate::api::endpoint::tag(noun))
@@ -191,8 +191,7 @@ pub(crate) fn update_endpoints<M: Writable>(noun: &'static Noun) -> [Endpoint; 2
                     let row = find::<M>(&cx, noun, id).await?;
                     let given = cx.body(&schema, mode).await?;
                     let Some(state) = overlaid::<M>(&cx.app, noun, &row, &given).await? else {
-                        let object = one::<M>(&cx, noun, id).await?;
-                        return Ok(cx.object(StatusCode::OK, object));
+                        return cx.whole(StatusCode::OK, &one::<M>(&cx, noun, id).await?);
                     };
                     check::<M>(&cx.app, noun, Some(id), &state).await?;
                     cx.dispatch(GeneralUpdate::new::<M>(noun, id, M::sealed(&cx.app, given)?)).await

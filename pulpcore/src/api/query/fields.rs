@@ -25,9 +25,14 @@ impl FieldSelection {
         self.only.as_ref().is_none_or(|only| only.contains(field)) && !self.without.contains(field)
     }
 
+    /// Whether every field is shown.
+    pub fn is_everything(&self) -> bool {
+        self.only.is_none() && self.without.is_empty()
+    }
+
     /// Drops what is not wanted from one object of an answer.
     pub fn apply(&self, object: &mut Map<String, Value>) {
-        if self.only.is_some() || !self.without.is_empty() {
+        if !self.is_everything() {
             object.retain(|field, _| self.shows(field));
         }
     }

@@ -325,6 +325,7 @@ async fn update(cx: &mut Cx, schema: &BodySchema, mode: Mode) -> Result<Response
         let tx = cx.app.db.write().await?;
         let row = changed.update(&*tx).await.map_err(unique)?;
         tx.commit().await?;
+        cx.app.credentials.forget();
         row
     } else {
         row
@@ -342,6 +343,7 @@ async fn delete(cx: &Cx) -> Result<Response> {
     let tx = cx.app.db.write().await?;
     user::Entity::delete_by_id(row.id).exec(&*tx).await?;
     tx.commit().await?;
+    cx.app.credentials.forget();
     Ok(no_content())
 }
 

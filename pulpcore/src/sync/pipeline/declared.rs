@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::storage::{Expected, Received};
+use crate::storage::{Expected, Kept, Received};
 
 /// A unit that a remote offers.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub(super) enum Bytes {
     Stored(Uuid),
     /// Just received.
     Received(Received),
+    /// In the storage, under its name; nobody knows yet.
+    Kept(Kept),
 }
 
 impl<M> Unit<M> {

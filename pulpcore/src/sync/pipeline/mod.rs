@@ -5,13 +5,13 @@
 //! all of it.
 //!
 //! ```text
-//!   declared ──▶ resolve ──▶ fetch ──▶ batch ──▶ save ──▶ draft ──▶ commit: one version
-//!   a stream     look-ups,   up to     bounded   one       keys in
-//!                a batch     N at      by count  transac-  a table
-//!                at a time   once      and bytes tion each
+//!   declared ──▶ resolve ──▶ fetch ──▶ batch ──▶ keep ──▶ save ──▶ draft ──▶ commit: one version
+//!   a stream     look-ups,   up to     bounded   named,   one       keys in
+//!                a batch     N at      by count  durable  transac-  a table
+//!                at a time   once      and bytes at once  tion each
 //! ```
 //!
-//! Fetching goes on while the batch before is saved; a slow database or disk holds the downloads up, and they hold the
+//! Fetching goes on while the batches before are kept and saved; a slow database or disk holds the downloads up, and they hold the
 //! stream of declarations up, so that memory stays flat whatever the repository's size. Order means nothing.
 //!
 //! Types of content are saved one after the other into the same [`Session`]; nothing of it can be seen in the repository
@@ -51,12 +51,14 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use self::declared::Unit;
 pub use self::declared::{Declared, DeclaredArtifact, Saved};
 use super::download::{self, Downloader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{remote, repository_version, repository_version_count as counts};
 use crate::plugin::{Content, TaskCx};
 use crate::tasking::Progress;
@@ -77,7 +79,7 @@ struct Parts {
     downloader: Arc<dyn Downloader>,
 }
 
-/// How many batches may exist at once: one that fills up, one that waits, one that is being saved.
+/// How many batches may hold bytes at once: one that fills up, one that waits, one that goes into the storage.
 const BATCHES: u64 = 3;
 
 impl Session {
@@ -132,14 +134,16 @@ impl Session {
         let most = self.parts.cx.app().settings.sync_batch_size.max(1);
         let (declare, to_resolve) = mpsc::channel(most);
         let (resolved, to_fetch) = mpsc::channel(1);
-        let (fetched, to_save) = mpsc::channel(1);
-        // Four futures, each polled whatever the others do, with channels between them. In one chain of stream
+        let (fetched, to_keep) = mpsc::channel(1);
+        let (kept, to_save) = mpsc::channel(1);
+        // Five futures, each polled whatever the others do, with channels between them. In one chain of stream
         // combinators a stage that waits would leave the one before it suspended wherever it happens to be: in the middle
         // of a write transaction, which is what the stage that waits may be waiting for.
         tokio::try_join!(
             declared_one_by_one(declared, declare),
             self.resolve_all::<C>(to_resolve, resolved, most),
             self.fetch_all(to_fetch, fetched, most),
+            self.keep_all(to_keep, kept),
             self.save_all::<C>(to_save, saved),
         )
         .map(|_| ())
@@ -163,7 +167,7 @@ impl Session {
     }
 
     /// Downloads what is missing, and gathers batches that are neither too long nor too heavy.
-    async fn fetch_all<M: Send>(
+    async fn fetch_all<M: Send + 'static>(
         &self,
         mut resolved: mpsc::Receiver<Vec<Unit<M>>>,
         fetched: mpsc::Sender<Vec<Unit<M>>>,
@@ -171,7 +175,7 @@ impl Session {
     ) -> Result<()> {
         let heaviest = (self.parts.cx.app().settings.sync_max_in_flight_mb << 20) / BATCHES;
         let units = stream::poll_fn(|cx| resolved.poll_recv(cx)).flat_map(stream::iter);
-        let fetching = units.map(|unit| fetch::fetch(Arc::clone(&self.parts), unit));
+        let fetching = units.map(|unit| apart(fetch::fetch(Arc::clone(&self.parts), unit)));
         let mut done = pin!(fetching.buffer_unordered(self.parts.downloader.concurrency().max(1)));
         let (mut batch, mut weight) = (Vec::new(), 0);
         while let Some(unit) = done.try_next().await? {
@@ -187,6 +191,20 @@ impl Session {
         if !batch.is_empty() {
             // Whoever saves is gone only after a failure of its own, which is what is reported then.
             let _ = fetched.send(batch).await;
+        }
+        Ok(())
+    }
+
+    /// Puts batch after batch into the storage, while the database has the one before.
+    async fn keep_all<M>(
+        &self,
+        mut batches: mpsc::Receiver<Vec<Unit<M>>>,
+        kept: mpsc::Sender<Vec<Unit<M>>>,
+    ) -> Result<()> {
+        while let Some(batch) = batches.recv().await {
+            if kept.send(save::keep(&self.parts, batch).await?).await.is_err() {
+                break;
+            }
         }
         Ok(())
     }
@@ -252,6 +270,17 @@ impl fmt::Debug for Session {
 fn downloader(cx: &TaskCx, remote: &remote::Model) -> Result<Arc<dyn Downloader>> {
     let config = crate::api::families::remote::config(cx.app(), remote)?;
     download::downloader(&config, &cx.app().download_settings())
+}
+
+/// Runs a future beside the others, on whichever thread is free, and no longer than somebody waits for it.
+async fn apart<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    match AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await {
+        Ok(outcome) => outcome,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Canceled),
+        },
+    }
 }
 
 /// Takes the plugin's stream into a channel. Between two units it is never left in the middle of something.

@@ -1,4 +1,4 @@
-//! A batch, in one transaction.
+//! A batch: its bytes in the storage, then its rows in one transaction.
 //!
 //! Another process may save the same units and the same bytes at the same moment: whoever is second uses the rows of the
 //! first. Rows go in sorted, so that two of them never wait for each other.
@@ -16,7 +16,7 @@ use crate::db::{WriteTx, now, rows_per_statement};
 use crate::error::{Error, Result};
 use crate::models::{Labels, artifact, content, content_artifact, remote_artifact};
 use crate::plugin::{Content, key};
-use crate::storage::{Algorithm, Kept, Received};
+use crate::storage::{Algorithm, Kept};
 use crate::versions::Draft;
 
 /// Saves a batch; returns its units and how many files were downloaded for it.
@@ -26,7 +26,7 @@ pub(super) async fn save<C: Content>(
     units: Vec<Unit<C::Model>>,
 ) -> Result<(Vec<Saved<C::Model>>, i64)> {
     let mut units = sorted::<C>(units);
-    let kept = keep(parts, take_received(&mut units)).await?;
+    let kept = take(&mut units, |bytes| if let Bytes::Kept(kept) = bytes { Ok(kept) } else { Err(bytes) });
     let downloaded = i64::try_from(kept.len()).unwrap_or(i64::MAX);
 
     let tx = parts.cx.db().write().await?;
@@ -53,14 +53,14 @@ fn sorted<C: Content>(mut units: Vec<Unit<C::Model>>) -> Vec<Unit<C::Model>> {
 /// Which unit of a batch, and which of its files.
 type Place = (usize, usize);
 
-/// What was downloaded, and for what.
-fn take_received<M>(units: &mut [Unit<M>]) -> Vec<(Place, Received)> {
+/// Bytes in a certain state, and what they are for.
+fn take<M, T>(units: &mut [Unit<M>], wanted: impl Fn(Bytes) -> Result<T, Bytes>) -> Vec<(Place, T)> {
     let mut taken = Vec::new();
     for (u, unit) in units.iter_mut().enumerate() {
         for (f, file) in unit.files.iter_mut().enumerate() {
-            match std::mem::replace(&mut file.bytes, Bytes::Missing) {
-                Bytes::Received(received) => taken.push(((u, f), received)),
-                other => file.bytes = other,
+            match wanted(std::mem::replace(&mut file.bytes, Bytes::Missing)) {
+                Ok(bytes) => taken.push(((u, f), bytes)),
+                Err(bytes) => file.bytes = bytes,
             }
         }
     }
@@ -68,12 +68,13 @@ fn take_received<M>(units: &mut [Unit<M>]) -> Vec<(Place, Received)> {
 }
 
 /// Names what was downloaded, durably: from here on a row may refer to it.
-async fn keep(parts: &Parts, received: Vec<(Place, Received)>) -> Result<Vec<(Place, Kept)>> {
-    if received.is_empty() {
-        return Ok(Vec::new());
+pub(super) async fn keep<M>(parts: &Parts, mut units: Vec<Unit<M>>) -> Result<Vec<Unit<M>>> {
+    let received = |bytes| if let Bytes::Received(received) = bytes { Ok(received) } else { Err(bytes) };
+    let (places, bodies): (Vec<_>, Vec<_>) = take(&mut units, received).into_iter().unzip();
+    for ((unit, file), kept) in places.into_iter().zip(parts.cx.storage().keep(bodies).await?) {
+        units[unit].files[file].bytes = Bytes::Kept(kept);
     }
-    let (places, bodies): (Vec<_>, Vec<_>) = received.into_iter().unzip();
-    Ok(places.into_iter().zip(parts.cx.storage().keep(bodies).await?).collect())
+    Ok(units)
 }
 
 /// Inserts artifacts and links the files that they are for.
