@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn those_who_come_together_are_served_together() {
         let doubler = Doubler::default();
-        let numbers = 0..500;
+        let numbers = 100..600;
         assert_eq!(doubler.all(numbers.clone()).await, numbers.map(|n| Some(n * 2)).collect::<Vec<_>>());
         assert!(doubler.groups.load(Ordering::Relaxed) <= 4);
     }
