@@ -4,8 +4,10 @@
 //! fields are read by one more query a page and merged in.
 
 use axum::http::{Method, StatusCode};
-use sea_orm::sea_query::{Expr, Query as Select};
-use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, Iterable, QueryFilter};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, FromQueryResult, IdenStatic, Iterable, QueryFilter, QueryResult, QueryTrait, Select,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -37,14 +39,20 @@ pub(crate) trait View: Master<Model: Row> {
     /// Core's own fields of the family.
     type Body: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static;
 
+    /// A row, with what else the same statement reads of it.
+    type Seen: Row + FromQueryResult + Send + Sync;
+
+    /// Adds what is read beside the row.
+    fn widen(_select: &mut SelectStatement) {}
+
     /// Filters and orderings over the core table.
     fn filters() -> Filters;
 
     /// Core's fields of many rows, in their order, in a bounded number of queries.
-    fn read(reader: &Reader, rows: &[Self::Model]) -> impl Future<Output = Result<Vec<Self::Body>>> + Send;
+    fn read(reader: &Reader, rows: &[Self::Seen]) -> impl Future<Output = Result<Vec<Self::Body>>> + Send;
 
     /// The same for the list over all types, where it shows something else.
-    fn read_generic(reader: &Reader, rows: &[Self::Model]) -> impl Future<Output = Result<Vec<Object>>> + Send {
+    fn read_generic(reader: &Reader, rows: &[Self::Seen]) -> impl Future<Output = Result<Vec<Object>>> + Send {
         async { Self::read(reader, rows).await?.iter().map(shape::object).collect() }
     }
 }
@@ -89,23 +97,8 @@ pub(crate) fn column<M: Master>(name: &str) -> M::Column {
     M::Column::iter().find(|column| column.as_str() == name).expect("every master table has this column")
 }
 
-/// Rows of one type as clients read them: identity, core's fields, the plugin's.
-pub(crate) async fn render<M: View>(reader: &Reader, noun: &Noun, rows: &[M::Model]) -> Result<Vec<Object>> {
-    let bodies = M::read(reader, rows).await?;
-    let mut details = (noun.read)(reader.app.db.read(), rows.iter().map(Row::id).collect()).await?;
-    rows.iter()
-        .zip(bodies)
-        .map(|(row, body)| {
-            let mut object = shape::object(&identity(reader, noun, row))?;
-            object.append(&mut shape::object(&body)?);
-            object.append(&mut details.remove(&row.id()).unwrap_or_default());
-            Ok(object)
-        })
-        .collect()
-}
-
-/// The same of rows whose details are read already, as JSON.
-async fn render_whole<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M::Model>>) -> Result<Vec<Box<RawValue>>> {
+/// Rows of one type as clients read them, as JSON: identity, core's fields, the plugin's.
+async fn render<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M>>) -> Result<Vec<Box<RawValue>>> {
     let (rows, details): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let bodies = M::read(reader, &rows).await?;
     rows.iter()
@@ -118,7 +111,7 @@ async fn render_whole<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M::
         .collect()
 }
 
-async fn render_generic<M: View>(reader: &Reader, rows: &[M::Model]) -> Result<Vec<Object>> {
+async fn render_generic<M: View>(reader: &Reader, rows: &[M::Seen]) -> Result<Vec<Object>> {
     let bodies = M::read_generic(reader, rows).await?;
     let mut objects = Vec::with_capacity(rows.len());
     for (row, mut body) in rows.iter().zip(bodies) {
@@ -168,14 +161,14 @@ pub(crate) async fn find<M: View>(cx: &Cx, noun: &Noun, id: Uuid) -> Result<M::M
     row.ok_or_else(|| super::not_found(noun.model))
 }
 
-fn by_id<M: View>(noun: &Noun, id: Uuid) -> sea_orm::Select<M> {
+fn by_id<M: View>(noun: &Noun, id: Uuid) -> Select<M> {
     M::find().filter(column::<M>("pulp_id").eq(id)).filter(column::<M>("pulp_type").eq(noun.type_name))
 }
 
 /// Refuses a key that nothing of the noun has.
 pub(crate) async fn must_exist(cx: &Cx, noun: &Noun, id: Uuid) -> Result<()> {
     let table = (noun.table)();
-    let select = Select::select()
+    let select = Query::select()
         .expr(Expr::val(1))
         .from(sea_orm::sea_query::Alias::new(&table.name))
         .and_where(sea_orm::sea_query::ExprTrait::eq(Expr::col(sea_orm::sea_query::Alias::new(&table.key)), id))
@@ -188,10 +181,20 @@ pub(crate) async fn must_exist(cx: &Cx, noun: &Noun, id: Uuid) -> Result<()> {
 
 /// One object as clients read it.
 pub(crate) async fn one<M: View>(cx: &Cx, noun: &Noun, id: Uuid) -> Result<Box<RawValue>> {
-    let row = cx.app.db.read().query_one(&whole::select(noun, by_id::<M>(noun, id))).await?;
-    let row = row.ok_or_else(|| super::not_found(noun.model))?;
-    let mut objects = render_whole::<M>(&cx.reader(), noun, vec![whole::read::<M>(noun, &row)?]).await?;
-    objects.pop().ok_or_else(|| super::not_found(noun.model))
+    let object = raw::<M>(&cx.reader(), noun, id).await?;
+    object.ok_or_else(|| super::not_found(noun.model))
+}
+
+/// The same as a map, and of an object that may be gone.
+pub(crate) async fn object<M: View>(reader: &Reader, noun: &Noun, id: Uuid) -> Result<Option<Object>> {
+    let object = raw::<M>(reader, noun, id).await?;
+    Ok(object.map(|object| serde_json::from_str(object.get())).transpose()?)
+}
+
+async fn raw<M: View>(reader: &Reader, noun: &Noun, id: Uuid) -> Result<Option<Box<RawValue>>> {
+    let select = whole::select(noun, by_id::<M>(noun, id));
+    let Some(row) = reader.app.db.read().query_one(&select).await? else { return Ok(None) };
+    Ok(render::<M>(reader, noun, vec![whole::read::<M>(noun, &row)?]).await?.pop())
 }
 
 /// `GET` on a collection of one type.
@@ -206,7 +209,7 @@ pub(crate) fn list_endpoint<M: View>(noun: &'static Noun) -> Endpoint {
             let with_detail = |masters| whole::select::<M>(noun, masters);
             let mut paged =
                 list::select(&cx, &filters, Some(of_type), with_detail, |row| whole::read::<M>(noun, row)).await?;
-            let objects = render_whole::<M>(&cx.reader(), noun, std::mem::take(&mut paged.rows)).await?;
+            let objects = render::<M>(&cx.reader(), noun, std::mem::take(&mut paged.rows)).await?;
             paged.respond_whole(&cx, objects)
         }
     })
@@ -224,7 +227,13 @@ pub(crate) fn generic_list_endpoint<M: View>(response: Described) -> Endpoint {
     Endpoint::new(Method::GET, format!("{collection}/"), format!("{collection}_list"), move |cx| {
         let filters = std::sync::Arc::clone(&listed);
         async move {
-            let paged: Paged<M::Model> = list::page::<M>(&cx, &filters, None).await?;
+            let seen = |masters: Select<M>| {
+                let mut select = masters.into_query();
+                M::widen(&mut select);
+                select
+            };
+            let read = |row: &QueryResult| Ok(M::Seen::from_query_result(row, "")?);
+            let paged: Paged<M::Seen> = list::select(&cx, &filters, None, seen, read).await?;
             let objects = render_generic::<M>(&cx.reader(), &paged.rows).await?;
             Ok(paged.respond(&cx, objects))
         }

@@ -88,29 +88,32 @@ where
     let page = Page::parse(&cx.query);
     // Also of a page that is empty: an ordering that does not exist is an error whatever the list holds.
     let orderings = order::<E>(cx, filters)?;
-    let count = count::<E>(db, scope.clone()).await?;
-    let links = page.links(&cx.url(), &cx.query, count);
-    if page.offset >= count {
-        return Ok(Paged { rows: Vec::new(), count, links });
-    }
+    // Columns are not named, so that an index can answer.
+    let count = sea_query::Query::select()
+        .expr_as(sea_query::Expr::cust("COUNT(*)"), COUNT)
+        .from(E::default())
+        .cond_where(scope.clone())
+        .take();
     let mut select = E::find().filter(scope);
     for (expr, order) in orderings {
         select = select.order_by(expr, order);
     }
-    let rows = db.query_all(&widen(select.limit(page.limit).offset(page.offset))).await?;
+    let mut select = widen(select.limit(page.limit).offset(page.offset));
+    select.expr_as(SimpleExpr::SubQuery(None, Box::new(count.clone().into())), COUNT);
+    let rows = db.query_all(&select).await?;
+    // A page behind the end says nothing of how many there are before it.
+    let counted = match rows.first() {
+        None if page.offset > 0 => db.query_one(&count).await?,
+        _ => None,
+    };
+    let counted = counted.as_ref().or(rows.first()).map(|row| row.try_get::<i64>("", COUNT)).transpose()?;
+    let count = u64::try_from(counted.unwrap_or_default()).unwrap_or_default();
+    let links = page.links(&cx.url(), &cx.query, count);
     Ok(Paged { rows: rows.iter().map(read).collect::<Result<_>>()?, count, links })
 }
 
-/// How many rows there are. Columns are not named, so that an index can answer.
-async fn count<E: EntityTrait>(db: &impl ConnectionTrait, scope: Condition) -> Result<u64> {
-    let count = sea_query::Query::select()
-        .expr_as(sea_query::Expr::cust("COUNT(*)"), "n")
-        .from(E::default())
-        .cond_where(scope)
-        .take();
-    let row = db.query_one(&count).await?.ok_or_else(|| Error::internal("a count is a row"))?;
-    Ok(u64::try_from(row.try_get::<i64>("", "n")?).unwrap_or_default())
-}
+/// The column that says how many rows there are on all pages.
+const COUNT: &str = "count_of_all";
 
 /// What the query's filters mean together.
 fn condition(cx: &Cx, filters: &Filters, backend: DbBackend) -> Result<Condition> {

@@ -4,23 +4,24 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, SelectStatement};
 use sea_orm::{FromQueryResult, QueryResult, QueryTrait, Select};
 use serde_json::value::RawValue;
 
-use super::family::column;
+use super::family::{View, column};
 use super::filters::col;
 use crate::error::Result;
-use crate::plugin::{Master, Noun};
+use crate::plugin::Noun;
 
 /// What the names of the detail's columns begin with.
 const DETAIL: &str = "detail_";
 
 /// A row with the body of its detail, as JSON.
-pub(crate) type Whole<M> = (M, String);
+pub(crate) type Whole<M> = (<M as View>::Seen, String);
 
 /// The rows of a noun that a selection of its masters names, with their details.
-pub(crate) fn select<M: Master>(noun: &Noun, masters: Select<M>) -> SelectStatement {
+pub(crate) fn select<M: View>(noun: &Noun, masters: Select<M>) -> SelectStatement {
     let table = (noun.table)();
     let detail = Alias::new(&table.name);
     let of_detail = |name: &str| Expr::col((detail.clone(), Alias::new(name)));
     let mut select = masters.into_query();
+    M::widen(&mut select);
     select.inner_join(detail.clone(), of_detail(&table.key).eq(col(column::<M>("pulp_id"))));
     for name in &table.columns {
         select.expr_as(of_detail(name), Alias::new(format!("{DETAIL}{name}")));
@@ -29,8 +30,8 @@ pub(crate) fn select<M: Master>(noun: &Noun, masters: Select<M>) -> SelectStatem
 }
 
 /// One of them.
-pub(crate) fn read<M: Master>(noun: &Noun, row: &QueryResult) -> Result<Whole<M::Model>> {
-    Ok((M::Model::from_query_result(row, "")?, (noun.read_row)(row, DETAIL)?))
+pub(crate) fn read<M: View>(noun: &Noun, row: &QueryResult) -> Result<Whole<M>> {
+    Ok((M::Seen::from_query_result(row, "")?, (noun.read)(row, DETAIL)?))
 }
 
 /// One JSON object of several. No map is built of their fields, which for a page of a hundred objects is most of the

@@ -1,14 +1,14 @@
 //! A registered noun, its entity type erased into function pointers. This happens once, here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult,
-    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -28,8 +28,6 @@ use crate::models::{artifact, content, distribution, publication, remote, reposi
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
-/// Bodies by key.
-type Bodies = HashMap<Uuid, Object>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The five core tables that plugins detail.
@@ -134,10 +132,8 @@ pub struct Noun {
     pub(crate) actions: fn() -> Vec<Endpoint>,
     /// Checks a body beyond its schema.
     pub(crate) check: fn(Object) -> Result<()>,
-    /// The bodies of many rows, by key, in one query.
-    pub(crate) read: for<'a> fn(&'a DatabaseConnection, Vec<Uuid>) -> BoxFuture<'a, Result<Bodies>>,
     /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
-    pub(crate) read_row: fn(&QueryResult, &str) -> Result<String>,
+    pub(crate) read: fn(&QueryResult, &str) -> Result<String>,
     pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
@@ -271,8 +267,7 @@ impl Noun {
             filters: E::filters,
             actions: Vec::new,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
-            read: |db, ids| Box::pin(read::<E>(db, ids)),
-            read_row: |row, prefix| Ok(serde_json::to_string(&E::read(&E::Model::from_query_result(row, prefix)?))?),
+            read: |row, prefix| Ok(serde_json::to_string(&E::read(&E::Model::from_query_result(row, prefix)?))?),
             insert: |tx, id, body| {
                 Box::pin(async move {
                     let mut row = E::Model::default();
@@ -342,17 +337,6 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
     columns.iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-async fn read<E: Detail>(db: &DatabaseConnection, ids: Vec<Uuid>) -> Result<Bodies> {
-    let mut bodies = HashMap::with_capacity(ids.len());
-    for ids in ids.chunks(crate::db::rows_per_statement(1)) {
-        for row in E::find().filter(key::<E>().is_in(ids.iter().copied())).all(db).await? {
-            let DbValue::Uuid(Some(id)) = row.get(key::<E>()) else { continue };
-            bodies.insert(id, object(&E::read(&row))?);
-        }
-    }
-    Ok(bodies)
-}
-
 async fn upload<E: Content>(
     tx: &DatabaseTransaction,
     body: Object,
@@ -385,11 +369,4 @@ async fn upload<E: Content>(
     .await?;
     insert::<E>(tx, id, row).await?;
     Ok(Uploaded { id, relative_path, new: true })
-}
-
-fn object(body: &impl serde::Serialize) -> Result<Object> {
-    match serde_json::to_value(body)? {
-        Value::Object(object) => Ok(object),
-        _ => Err(crate::error::Error::internal("a body must serialize as an object")),
-    }
 }

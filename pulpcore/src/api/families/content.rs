@@ -103,6 +103,7 @@ struct GenericBody {
 
 impl View for content::Entity {
     type Body = Body;
+    type Seen = content::Model;
 
     fn filters() -> Filters {
         use content::Column as C;

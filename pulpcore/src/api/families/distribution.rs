@@ -80,6 +80,7 @@ const TYPED: &[&str] = &["publication", "checkpoint"];
 
 impl View for distribution::Entity {
     type Body = Body;
+    type Seen = distribution::Model;
 
     fn filters() -> Filters {
         use distribution::Column as C;

@@ -9,14 +9,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::writable::{self, Writable};
-use crate::api::family::{View, column, render};
+use crate::api::family::{View, object};
 use crate::api::reader::Reader;
 use crate::error::{Error, Result};
 use crate::models::{distribution, remote, repository};
 use crate::plugin::{Family, Locks, Noun, Task, TaskCx, TaskKind, register};
 use crate::refs::prn;
 use crate::registry;
-use sea_orm::{ColumnTrait, QueryFilter};
 
 /// Creates a thing of any noun.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -169,8 +168,8 @@ async fn change<M: Writable>(cx: &TaskCx, noun: &Noun, id: Uuid, given: Map<Stri
 
 /// The task returns the object as it is now.
 pub(crate) async fn returns<M: View>(cx: &TaskCx, noun: &Noun, id: Uuid) -> Result<()> {
-    if let Some(row) = M::find().filter(column::<M>("pulp_id").eq(id)).one(cx.db().read()).await? {
-        cx.returns(render::<M>(&Reader::of_task(cx.app()), noun, &[row]).await?.pop())?;
+    match object::<M>(&Reader::of_task(cx.app()), noun, id).await? {
+        Some(object) => cx.returns(object),
+        None => Ok(()),
     }
-    Ok(())
 }

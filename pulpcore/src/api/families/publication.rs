@@ -52,6 +52,7 @@ const TYPED: &[&str] = &["distributions", "checkpoint"];
 
 impl View for publication::Entity {
     type Body = Body;
+    type Seen = publication::Model;
 
     fn filters() -> Filters {
         use publication::Column as C;

@@ -166,6 +166,7 @@ impl remote::Model {
 
 impl View for remote::Entity {
     type Body = Body;
+    type Seen = remote::Model;
 
     fn filters() -> Filters {
         use remote::Column as C;

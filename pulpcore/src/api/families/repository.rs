@@ -1,10 +1,11 @@
 //! Repositories.
 
-use std::collections::HashMap;
-
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, FromQueryResult, IntoActiveModel};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DbErr, FromQueryResult, IntoActiveModel, QueryResult,
+};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use super::writable::{self, Writable, check_name, referenced};
 use super::{upload, version};
 use crate::api::bodies::LabelMap;
 use crate::api::endpoint::Endpoint;
-use crate::api::family::{self, View, label_endpoints, list_endpoint, read_endpoint};
+use crate::api::family::{self, Row, View, label_endpoints, list_endpoint, read_endpoint};
 use crate::api::filters::{Filters, IntoCondition, col, target_id};
 use crate::api::list::label_select;
 use crate::api::reader::Reader;
@@ -57,8 +58,47 @@ pub(crate) struct Body {
     remote: Option<Link<remote::Entity>>,
 }
 
+/// A repository and the number of its latest version.
+pub(crate) struct Seen {
+    row: repository::Model,
+    latest: Option<i64>,
+}
+
+impl FromQueryResult for Seen {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self { row: repository::Model::from_query_result(row, prefix)?, latest: row.try_get(prefix, LATEST)? })
+    }
+}
+
+impl Row for Seen {
+    fn id(&self) -> Uuid {
+        self.row.id()
+    }
+    fn pulp_type(&self) -> &str {
+        self.row.pulp_type()
+    }
+    fn times(&self) -> (OffsetDateTime, OffsetDateTime) {
+        self.row.times()
+    }
+    fn labels(&self) -> Option<&Labels> {
+        self.row.labels()
+    }
+}
+
+const LATEST: &str = "latest_version";
+
 impl View for repository::Entity {
     type Body = Body;
+    type Seen = Seen;
+
+    fn widen(select: &mut SelectStatement) {
+        let latest = Query::select()
+            .expr(Func::max(Expr::col(repository_version::Column::Number)))
+            .from(repository_version::Entity)
+            .and_where(col(repository_version::Column::RepositoryId).eq(col(repository::Column::PulpId)))
+            .take();
+        select.expr_as(SimpleExpr::SubQuery(None, Box::new(latest.into())), LATEST);
+    }
 
     fn filters() -> Filters {
         use repository::Column as C;
@@ -87,16 +127,14 @@ impl View for repository::Entity {
         label_select(filters, C::PulpLabels)
     }
 
-    async fn read(reader: &Reader, rows: &[repository::Model]) -> Result<Vec<Body>> {
-        let remotes = reader.hrefs::<remote::Entity>(rows.iter().filter_map(|row| row.remote_id)).await?;
-        let latest = latest(&reader.app, rows.iter().map(|row| row.pulp_id)).await?;
-        let body = |row: &repository::Model| {
+    async fn read(reader: &Reader, rows: &[Seen]) -> Result<Vec<Body>> {
+        let remotes = reader.hrefs::<remote::Entity>(rows.iter().filter_map(|seen| seen.row.remote_id)).await?;
+        let body = |Seen { row, latest }: &Seen| {
             let href = reader.href(Family::Repository, &row.pulp_type, row.pulp_id).unwrap_or_default();
-            let number = latest.get(&row.pulp_id);
             Body {
                 versions_href: format!("{href}versions/"),
                 pulp_labels: row.pulp_labels.0.clone(),
-                latest_version_href: number.map(|number| format!("{href}versions/{number}/")),
+                latest_version_href: latest.map(|number| format!("{href}versions/{number}/")),
                 name: row.name.clone(),
                 description: row.description.clone(),
                 retain_repo_versions: row.retain_repo_versions,
@@ -183,29 +221,6 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
     family::generic_list_endpoint::<repository::Entity>(shape::core_response::<Body>("RepositoryResponse"))
-}
-
-/// The latest version's number of many repositories.
-async fn latest(app: &App, ids: impl Iterator<Item = Uuid>) -> Result<HashMap<Uuid, i64>> {
-    #[derive(FromQueryResult)]
-    struct Latest {
-        repository_id: Uuid,
-        number: i64,
-    }
-    let ids: Vec<Uuid> = ids.collect();
-    let mut latest = HashMap::new();
-    for ids in ids.chunks(crate::db::rows_per_statement(1)) {
-        let select = Query::select()
-            .column(repository_version::Column::RepositoryId)
-            .expr_as(Func::max(Expr::col(repository_version::Column::Number)), "number")
-            .from(repository_version::Entity)
-            .and_where(repository_version::Column::RepositoryId.is_in(ids.iter().copied()))
-            .group_by_col(repository_version::Column::RepositoryId)
-            .take();
-        let found = Latest::find_by_statement(app.db.backend().build(&select)).all(app.db.read()).await?;
-        latest.extend(found.into_iter().map(|row| (row.repository_id, row.number)));
-    }
-    Ok(latest)
 }
 
 /// Repositories that hold a unit, in any version or in the latest.

@@ -14,7 +14,7 @@ use super::general::{GeneralDelete, GeneralUpdate};
 use crate::api::bodies::{AsyncOperationResponse, LabelMap};
 use crate::api::cx::Cx;
 use crate::api::endpoint::{Described, Endpoint, operation_id};
-use crate::api::family::{Row, View, column, find, one, render, singular};
+use crate::api::family::{Row, View, column, find, object, one, singular};
 use crate::api::reader::Reader;
 use crate::api::validate::{BodySchema, Mode};
 use crate::api::{labels, shape};
@@ -95,8 +95,7 @@ pub(crate) async fn insert<M: Writable>(tx: &WriteTx, app: &App, noun: &Noun, bo
 
 /// The present state of a thing with what was given laid over it; `None` if that changes nothing.
 async fn overlaid<M: Writable>(app: &App, noun: &Noun, row: &M::Model, given: &Object) -> Result<Option<Object>> {
-    let mut state =
-        render::<M>(&Reader::of_task(app), noun, std::slice::from_ref(row)).await?.pop().unwrap_or_default();
+    let mut state = object::<M>(&Reader::of_task(app), noun, row.id()).await?.unwrap_or_default();
     let same =
         |state: &Object| given.iter().all(|(name, value)| state.get(name).is_none_or(|now| same_value(now, value)));
     if same(&state) && !M::changes_secret(app, row, given) {

@@ -111,12 +111,18 @@ impl Task for OrphanCleanup {
 
         let files = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
         let (mut done, mut after) = (0, Uuid::nil());
+        let mut unnamed = Vec::new();
         while let Some(ids) = cleanup.candidates(ARTIFACTS, after).await? {
             after = ids.last().copied().unwrap_or(after);
-            let deleted = cleanup.delete_artifacts(&ids).await?;
-            done += deleted;
-            files.increment(deleted).await?;
+            // The files of one batch go while the database has the next.
+            let (deleted, _) =
+                tokio::try_join!(cleanup.delete_artifacts(&ids), artifacts::remove_files(cx.app(), unnamed))?;
+            let count = i64::try_from(deleted.len()).unwrap_or(i64::MAX);
+            done += count;
+            files.increment(count).await?;
+            unnamed = deleted;
         }
+        artifacts::remove_files(cx.app(), unnamed).await?;
         files.set_total(done);
         files.finish().await?;
 
@@ -224,26 +230,23 @@ impl Cleanup<'_> {
         }
     }
 
-    /// Deletes those of the artifacts that are orphans still, and then their files.
-    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<i64> {
+    /// Deletes those of the artifacts that are orphans still; their files are left to the caller.
+    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<Vec<String>> {
         let (sql, values) = self.statement(ARTIFACTS, ids);
         let sql = format!("{sql} RETURNING file");
         let mut tries = 1;
-        let files = loop {
+        loop {
             let tx = self.cx.db().write().await?;
             match rows::<File>(&*tx, &sql, values.clone()).await {
                 Ok(files) => {
                     tx.commit().await?;
-                    break files;
+                    return Ok(files.into_iter().map(|row| row.file).collect());
                 }
                 Err(error) if tries == TRIES || !is_in_use(&error) => return Err(error),
                 Err(_) => tx.rollback().await?,
             }
             tries += 1;
-        };
-        let deleted = i64::try_from(files.len()).unwrap_or(i64::MAX);
-        artifacts::remove_files(self.cx.app(), files.into_iter().map(|row| row.file).collect()).await?;
-        Ok(deleted)
+        }
     }
 
     fn statement(&self, of: Orphans, ids: &[Uuid]) -> (String, Vec<Value>) {
