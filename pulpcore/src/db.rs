@@ -1,8 +1,9 @@
 //! The database: connecting, and the one door through which every write goes.
 //!
 //! SQLite allows one writer at a time. A transaction that reads before it writes fails at once when another writer
-//! committed in between, and waiting writers poll the file. So writers take turns in the process ([`Db::write`]) and
-//! begin `IMMEDIATE`. On PostgreSQL the same call is an ordinary transaction.
+//! committed in between, and waiting writers poll the file. So writers take turns in the process ([`Db::write`]), begin
+//! `IMMEDIATE`, and share one connection, whose cache stays good because nobody else writes. On PostgreSQL the same call is
+//! an ordinary transaction.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -35,7 +36,8 @@ pub struct DbConfig {
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: DatabaseConnection,
-    writer: Option<Arc<Mutex<()>>>,
+    /// SQLite's one connection that writes, and whose turn it is.
+    writer: Option<(DatabaseConnection, Arc<Mutex<()>>)>,
 }
 
 impl Db {
@@ -46,6 +48,8 @@ impl Db {
     pub async fn connect(config: &DbConfig) -> Result<Self> {
         let mut options = ConnectOptions::new(&config.url);
         options.max_connections(config.pool_size).sqlx_logging(false);
+        #[cfg(feature = "sqlite")]
+        let in_memory = config.url.contains(":memory:");
         let sqlite = config.url.starts_with("sqlite:");
         let postgres = config.url.starts_with("postgres:") || config.url.starts_with("postgresql:");
         if !(sqlite && cfg!(feature = "sqlite") || postgres && cfg!(feature = "postgres")) {
@@ -60,7 +64,14 @@ impl Db {
         if sqlite {
             let durable = config.durable;
             // A file does not go away: a connection that was good is good, and asking it costs as much as a short query.
-            options.test_before_acquire(false).map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable));
+            options.test_before_acquire(false);
+            let mut writing = options.clone();
+            writing.max_connections(1).map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable, WRITER_CACHE));
+            let writer = Database::connect(writing).await?;
+            options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable, READER_CACHE));
+            // Each connection to memory has a database of its own.
+            let pool = if in_memory { writer.clone() } else { Database::connect(options).await? };
+            return Ok(Self { pool, writer: Some((writer, Arc::default())) });
         }
         // Statements here are short: compiling one takes longer than running it.
         #[cfg(feature = "postgres")]
@@ -69,8 +80,7 @@ impl Db {
             // A connection in constant use need not be asked whether it is still there before every statement.
             options.test_before_acquire_if_idle_for(IDLE);
         }
-        let pool = Database::connect(options).await?;
-        Ok(Self { pool, writer: sqlite.then(|| Arc::new(Mutex::new(()))) })
+        Ok(Self { pool: Database::connect(options).await?, writer: None })
     }
 
     /// The pool, for reading.
@@ -80,14 +90,13 @@ impl Db {
 
     /// Begins a transaction that writes. On SQLite it waits for its turn: never await the network while holding it.
     pub async fn write(&self) -> Result<WriteTx> {
-        let turn = match &self.writer {
-            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
-            None => None,
+        let Some((writer, turn)) = &self.writer else {
+            return Ok(WriteTx { tx: self.pool.begin_with_options(TransactionOptions::default()).await?, _turn: None });
         };
-        let mode = self.is_sqlite().then_some(SqliteTransactionMode::Immediate);
+        let turn = Arc::clone(turn).lock_owned().await;
+        let mode = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        let tx = self.pool.begin_with_options(options).await?;
-        Ok(WriteTx { tx, _turn: turn })
+        Ok(WriteTx { tx: writer.begin_with_options(options).await?, _turn: Some(turn) })
     }
 
     /// Which database this is.
@@ -118,6 +127,9 @@ impl Db {
 
     /// Closes all connections.
     pub async fn close(self) -> Result<()> {
+        if let Some((writer, _)) = self.writer {
+            writer.close().await?;
+        }
         Ok(self.pool.close().await?)
     }
 }
@@ -166,8 +178,20 @@ pub const fn rows_per_statement(columns: usize) -> usize {
     if rows < 1000 { rows } else { 1000 }
 }
 
+/// KiB of the file's pages that the connection that writes keeps: what it has written is what it needs next.
 #[cfg(feature = "sqlite")]
-fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) -> sqlx::sqlite::SqliteConnectOptions {
+const WRITER_CACHE: u32 = 16 * 1024;
+
+/// KiB that each other one keeps. They forget them whenever something was written, and the system has the pages anyway.
+#[cfg(feature = "sqlite")]
+const READER_CACHE: u32 = 2 * 1024;
+
+#[cfg(feature = "sqlite")]
+fn sqlite_options(
+    options: sqlx::sqlite::SqliteConnectOptions,
+    durable: bool,
+    cache: u32,
+) -> sqlx::sqlite::SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     options
         .create_if_missing(true)
@@ -175,8 +199,9 @@ fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions, durable: bool) ->
         .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
         .busy_timeout(std::time::Duration::from_secs(30))
         .foreign_keys(true)
-        // KiB a connection: the system keeps the file's pages in memory anyway, once for all connections.
-        .pragma("cache_size", "-4096")
+        .pragma("cache_size", format!("-{cache}"))
+        // Pages of the log that are copied back at a time. A batch of a sync is longer than the usual thousand.
+        .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(200)
         .with_regexp()
