@@ -1,6 +1,6 @@
 //! Processes as operators meet them: started, stopped, refused, split by role.
 
-use crate::common::{Outcome, Server, Site, on_both_databases};
+use crate::common::{Outcome, Server, Site, on_both_databases, within};
 use anyhow::{Context, Result, ensure};
 use pulpcore::testkit::{Backend, Fault, FixtureServer};
 use reqwest::StatusCode;
@@ -121,9 +121,9 @@ async fn a_password_from_the_environment_is_taken_and_never_told() -> Result<()>
     Ok(())
 }
 
-on_both_databases! { a_new_password_is_effective_at_once }
+on_both_databases! { a_new_password_is_effective_within_moments }
 
-async fn a_new_password_is_effective_at_once(site: &Site) -> Result<()> {
+async fn a_new_password_is_effective_within_moments(site: &Site) -> Result<()> {
     let server = site.serve().await?;
     let answers = async |password| -> Result<StatusCode> {
         Ok(server.get_as(Some(("admin", password)), "/pulp/api/v3/repositories/").await?.0)
@@ -132,8 +132,13 @@ async fn a_new_password_is_effective_at_once(site: &Site) -> Result<()> {
     ensure!(answers(Server::ADMIN.1).await? == StatusCode::OK, "the first password");
     let output = site.command(&["reset-admin-password", "--password", "the second"]).output().await?;
     ensure!(output.status.success(), "{output:?}");
-    ensure!(answers(Server::ADMIN.1).await? == StatusCode::UNAUTHORIZED, "the first one is forgotten");
     ensure!(answers("the second").await? == StatusCode::OK, "the second one is known");
+    // Another process made the change: this one looks again when it has not looked for a second.
+    let forgotten = async {
+        while answers(Server::ADMIN.1).await? != StatusCode::UNAUTHORIZED {}
+        Ok::<_, anyhow::Error>(())
+    };
+    within(forgotten).await??;
     server.stop().await
 }
 

@@ -6,7 +6,7 @@ mod checks;
 mod server;
 mod site;
 
-pub(crate) use self::server::{Outcome, Server};
+pub(crate) use self::server::{Outcome, Server, within};
 pub(crate) use self::site::Site;
 
 /// Writes one story for both databases: `name::sqlite` and `name::postgres`. It is told by an `async fn(&Site)`.

@@ -147,7 +147,7 @@ impl Server {
 }
 
 /// Fails what takes too long.
-async fn within<T>(work: impl Future<Output = T>) -> Result<T> {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> Result<T> {
     timeout(PATIENCE, work).await.context("it took too long")
 }
 
