@@ -109,22 +109,6 @@ impl Db {
         self.backend() == DbBackend::Sqlite
     }
 
-    /// Has PostgreSQL look again at tables that have just changed a lot, beside whatever goes on. It does so by itself within
-    /// a minute; until then it plans as if they were as before.
-    pub(crate) fn look_again(&self, tables: Vec<String>) {
-        if self.is_sqlite() {
-            return;
-        }
-        let db = self.clone();
-        tokio::spawn(async move {
-            let tables = tables.iter().map(|table| format!("\"{table}\"")).collect::<Vec<_>>().join(", ");
-            if let Err(error) = db.read().execute_unprepared(&format!("ANALYZE {tables}")).await {
-                // A role that may write tables need not own them.
-                tracing::debug!(%error, "The statistics of the database could not be brought up to date.");
-            }
-        });
-    }
-
     /// Closes all connections.
     pub async fn close(self) -> Result<()> {
         if let Some((writer, _)) = self.writer {

@@ -168,6 +168,7 @@ mod sample;
 pub mod secrets;
 pub mod server;
 pub mod settings;
+mod statistics;
 pub mod storage;
 pub mod sync;
 pub mod tasking;

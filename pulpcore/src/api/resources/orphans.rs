@@ -18,6 +18,7 @@ use crate::db::{comparable, exec, now, rows};
 use crate::error::{Error, Result};
 use crate::models::content;
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
+use crate::statistics;
 
 /// Removes content that no repository version holds, and artifacts that nothing uses.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -108,6 +109,7 @@ impl Task for OrphanCleanup {
         }
         units.set_total(done);
         units.finish().await?;
+        let gone = done;
 
         let files = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
         let (mut done, mut after) = (0, Uuid::nil());
@@ -125,6 +127,7 @@ impl Task for OrphanCleanup {
         artifacts::remove_files(cx.app(), unnamed).await?;
         files.set_total(done);
         files.finish().await?;
+        statistics::units_changed(cx.db(), gone.max(done));
 
         let stray = uploads::sweep(cx.app()).await?;
         if stray > 0 {

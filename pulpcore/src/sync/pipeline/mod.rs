@@ -60,8 +60,8 @@ pub use self::declared::{Declared, DeclaredArtifact, Saved};
 use super::download::{self, Downloader};
 use crate::error::{Error, Result};
 use crate::models::{remote, repository_version, repository_version_count as counts};
-use crate::plugin::{Content, Family, TaskCx};
-use crate::registry;
+use crate::plugin::{Content, TaskCx};
+use crate::statistics;
 use crate::tasking::Progress;
 use crate::versions::{self, Draft, NewVersion};
 
@@ -82,9 +82,6 @@ struct Parts {
 
 /// How many batches may hold bytes at once: one that fills up, one that waits, one that goes into the storage.
 const BATCHES: u64 = 3;
-
-/// How many units make so much of a difference that the database has to know.
-const MANY: i64 = 1000;
 
 impl Session {
     /// Begins a sync with the downloader that the remote's URL asks for.
@@ -252,9 +249,7 @@ impl Session {
             Some(version) => changed(cx, version).await?,
             None => (0, 0),
         };
-        if added + removed >= MANY {
-            cx.db().look_again(tables());
-        }
+        statistics::units_changed(cx.db(), added + removed);
         associating.done(added).await?;
         if removed > 0 {
             cx.progress("Un-Associating Content", "unassociating.content").done(removed).await?;
@@ -264,14 +259,6 @@ impl Session {
         }
         Ok(version)
     }
-}
-
-/// The tables that a sync fills, the plugins' among them.
-fn tables() -> Vec<String> {
-    let core =
-        ["core_artifact", "core_content", "core_contentartifact", "core_remoteartifact", "core_repositorycontent"];
-    let details = registry::get().family(Family::Content).map(|noun| (noun.table)().name);
-    core.map(str::to_owned).into_iter().chain(details).collect()
 }
 
 impl fmt::Debug for Session {
