@@ -64,9 +64,9 @@ pub(super) enum Bytes {
     /// Here as an artifact, which the unit does not know.
     Stored(Uuid),
     /// Just received.
-    Received(Received),
+    Received(Box<Received>),
     /// In the storage, under its name; nobody knows yet.
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
 impl<M> Unit<M> {

@@ -12,7 +12,7 @@ use crate::sync::download::{self, Request};
 pub(super) async fn fetch<M>(parts: Arc<Parts>, mut unit: Unit<M>) -> Result<Unit<M>> {
     for file in &mut unit.files {
         if matches!(file.bytes, Bytes::Missing) && !file.declared.deferred {
-            file.bytes = Bytes::Received(receive(&parts, &file.declared).await?);
+            file.bytes = Bytes::Received(Box::new(receive(&parts, &file.declared).await?));
         }
     }
     Ok(unit)

@@ -26,7 +26,7 @@ pub(super) async fn save<C: Content>(
     units: Vec<Unit<C::Model>>,
 ) -> Result<(Vec<Saved<C::Model>>, i64)> {
     let mut units = sorted::<C>(units);
-    let kept = take(&mut units, |bytes| if let Bytes::Kept(kept) = bytes { Ok(kept) } else { Err(bytes) });
+    let kept = take(&mut units, |bytes| if let Bytes::Kept(kept) = bytes { Ok(*kept) } else { Err(bytes) });
     let downloaded = i64::try_from(kept.len()).unwrap_or(i64::MAX);
 
     let tx = parts.cx.db().write().await?;
@@ -69,10 +69,10 @@ fn take<M, T>(units: &mut [Unit<M>], wanted: impl Fn(Bytes) -> Result<T, Bytes>)
 
 /// Names what was downloaded, durably: from here on a row may refer to it.
 pub(super) async fn keep<M>(parts: &Parts, mut units: Vec<Unit<M>>) -> Result<Vec<Unit<M>>> {
-    let received = |bytes| if let Bytes::Received(received) = bytes { Ok(received) } else { Err(bytes) };
+    let received = |bytes| if let Bytes::Received(received) = bytes { Ok(*received) } else { Err(bytes) };
     let (places, bodies): (Vec<_>, Vec<_>) = take(&mut units, received).into_iter().unzip();
     for ((unit, file), kept) in places.into_iter().zip(parts.cx.storage().keep(bodies).await?) {
-        units[unit].files[file].bytes = Bytes::Kept(kept);
+        units[unit].files[file].bytes = Bytes::Kept(Box::new(kept));
     }
     Ok(units)
 }
