@@ -131,6 +131,11 @@ impl WriteTx {
         Ok(self.tx.commit().await?)
     }
 
+    /// Whether this is SQLite (else it is PostgreSQL).
+    pub fn is_sqlite(&self) -> bool {
+        self.tx.get_database_backend() == DbBackend::Sqlite
+    }
+
     /// Undoes the changes.
     pub async fn rollback(self) -> Result<()> {
         Ok(self.tx.rollback().await?)

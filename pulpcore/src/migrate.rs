@@ -65,10 +65,10 @@ pub async fn schema_dump(db: &Db) -> Result<String> {
     Ok(pulp_migrations::schema::dump(db.read()).await?)
 }
 
-/// The next [`seq`](crate::models::task::Model::seq). Ask in the transaction that inserts the task, as late as possible:
-/// everybody else who dispatches waits until it ends, which is what makes the order of `seq` the order of commits.
+/// The next [`seq`](crate::models::task::Model::seq): greater than that of every task that wants one of the same resources,
+/// if it is asked for when it is this transaction's turn on them.
 pub async fn next_task_seq(tx: &impl ConnectionTrait) -> Result<i64> {
-    Ok(pulp_migrations::sequence::next(tx, pulp_migrations::sequence::TASK).await?)
+    Ok(pulp_migrations::sequence::next(tx).await?)
 }
 
 fn with_core(mut apps: Vec<App>) -> Vec<App> {

@@ -1,7 +1,7 @@
 //! The core tables.
 //!
-//! What a delete takes with it is declared here and nowhere else. Two references have no foreign key: a distribution's
-//! `content_guard_id` and a task's `task_group_id`, whose tables do not exist yet.
+//! What a delete takes with it is declared here and nowhere else. One reference has no foreign key: a distribution's
+//! `content_guard_id`, whose table does not exist yet.
 
 use crate::prelude::*;
 

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::models::{task, user};
 use crate::plugin::{Prepared, Task};
 use crate::registry;
-use crate::tasking::Dispatch;
+use crate::tasking::{Dispatch, inline};
 
 /// A request: who asks, where, with what.
 #[derive(Debug)]
@@ -71,14 +71,14 @@ impl Cx {
     /// [`Error::Invalid`] if the task refuses its parameters.
     pub async fn dispatch<T: Task>(&self, mut task: T) -> Result<Response> {
         task.prepare(&self.app).await?;
-        let row = self.app.queue.dispatch(self.on_behalf(Dispatch::new(&task)?)).await?;
+        let row = inline::dispatch(&self.app, self.on_behalf(Dispatch::new(&task)?)).await?;
         Ok(self.accepted(&row))
     }
 
     /// Queues a task whose type is only known by name.
     pub(crate) async fn dispatch_prepared(&self, type_name: &str, prepared: Prepared) -> Result<task::Model> {
         let kind = registry::get().task(type_name).ok_or_else(|| registry::missing(type_name))?;
-        self.app.queue.dispatch(self.on_behalf(Dispatch::of(kind, prepared))).await
+        inline::dispatch(&self.app, self.on_behalf(Dispatch::of(kind, prepared))).await
     }
 
     fn on_behalf(&self, dispatch: Dispatch) -> Dispatch {

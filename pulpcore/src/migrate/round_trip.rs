@@ -38,7 +38,8 @@ pub async fn round_trip(db: &Db) -> Result<()> {
     let (content, remote) = (content_artifact.content_id, repository.remote_id.expect("the full row has a remote"));
     places(&tx, domain, at, &content_artifact, remote).await?;
     versions(&tx, domain, at, repository.pulp_id, content, content_artifact.pulp_id, artifact, remote).await?;
-    tasks(&tx, domain, at, user.id).await?;
+    let task = tasks(&tx, domain, at, user.id).await?;
+    beside_tasks(&tx, domain, at, task, artifact).await?;
     tx.rollback().await
 }
 
@@ -377,7 +378,7 @@ async fn versions(
     same::<distribution::Entity>(tx, bare).await
 }
 
-async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Result<()> {
+async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Result<Uuid> {
     let worker = app_status::Model {
         pulp_id: id(),
         pulp_created: at,
@@ -389,6 +390,15 @@ async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Res
         last_heartbeat: at,
     };
     same::<app_status::Entity>(tx, worker.clone()).await?;
+    let group = task_group::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        pulp_domain_id: domain,
+        description: "Importing".into(),
+        all_tasks_dispatched: true,
+    };
+    same::<task_group::Entity>(tx, group.clone()).await?;
     let bare = task::Model {
         pulp_id: id(),
         seq: super::next_task_seq(&**tx).await?,
@@ -411,6 +421,7 @@ async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Res
         parent_task_id: None,
         task_group_id: None,
         reserved_resources_record: Strings::default(),
+        diagnostics: Strings::default(),
     };
     same::<task::Entity>(tx, bare.clone()).await?;
     let full = task::Model {
@@ -425,8 +436,9 @@ async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Res
         result: Some(json!("text")),
         worker_id: Some(worker.pulp_id),
         parent_task_id: Some(bare.pulp_id),
-        task_group_id: Some(id()),
+        task_group_id: Some(group.pulp_id),
         reserved_resources_record: Strings(vec!["prn:a".into(), "shared:prn:b".into()]),
+        diagnostics: Strings(vec!["logs".into()]),
         ..bare
     };
     assert!(full.seq > bare.seq, "the counter counts");
@@ -451,5 +463,56 @@ async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Res
     };
     same::<progress_report::Entity>(tx, report.clone()).await?;
     same::<progress_report::Entity>(tx, progress_report::Model { pulp_id: id(), total: None, suffix: None, ..report })
-        .await
+        .await?;
+    Ok(task_id)
+}
+
+async fn beside_tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, task_id: Uuid, artifact_id: Uuid) -> Result<()> {
+    let event = task_event::Model {
+        seq: 7,
+        pulp_created: at,
+        task_id,
+        kind: "state".into(),
+        body: json!({"state": "running"}),
+    };
+    same::<task_event::Entity>(tx, event).await?;
+    let observed = profile_artifact::Model { pulp_id: id(), task_id, artifact_id, name: "logs".into() };
+    same::<profile_artifact::Entity>(tx, observed).await?;
+    let daily = task_schedule::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        name: "daily".into(),
+        next_dispatch: Some(at),
+        dispatch_interval: 86_400,
+        task_name: "pulpcore.app.tasks.purge.purge".into(),
+        last_task_id: Some(task_id),
+    };
+    same::<task_schedule::Entity>(tx, daily.clone()).await?;
+    let never =
+        task_schedule::Model { pulp_id: id(), name: "never".into(), next_dispatch: None, last_task_id: None, ..daily };
+    same::<task_schedule::Entity>(tx, never).await?;
+    let group = task_group::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        pulp_domain_id: domain,
+        description: String::new(),
+        all_tasks_dispatched: false,
+    };
+    same::<task_group::Entity>(tx, group.clone()).await?;
+    let report = group_progress_report::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        task_group_id: group.pulp_id,
+        message: "Importing".into(),
+        code: "import".into(),
+        total: Some(2),
+        done: 1,
+        suffix: text("x"),
+    };
+    same::<group_progress_report::Entity>(tx, report.clone()).await?;
+    let bare = group_progress_report::Model { pulp_id: id(), total: None, suffix: None, ..report };
+    same::<group_progress_report::Entity>(tx, bare).await
 }

@@ -177,15 +177,20 @@ INSERT INTO core_upload SELECT x'0a', 't', 't', pulp_id, 1 FROM core_domain;
 INSERT INTO core_uploadchunk VALUES (x'1a', x'0a', 0, 1, 'f');
 INSERT INTO core_appstatus VALUES (x'0b', 't', 't', 'w', 'worker', '{}', 1, 't');
 INSERT INTO auth_user VALUES (7, 'u', '', '', '', '', 0, 1, 0, 't', NULL);
+INSERT INTO core_taskgroup SELECT x'0f', 't', 't', pulp_id, 'd', 0 FROM core_domain;
+INSERT INTO core_groupprogressreport VALUES (x'12', 't', 't', x'0f', 'm', 'c', NULL, 0, NULL);
 INSERT INTO core_task (pulp_id, pulp_created, pulp_last_updated, pulp_domain_id, seq, state, name, task_type, args,
-    logging_cid, created_by, immediate, worker_id, parent_task_id, reserved_resources_record)
-    SELECT x'0c', 't', 't', pulp_id, 1, 'running', 'n', 't', '{}', '', 7, 0, x'0b', NULL, '[]' FROM core_domain;
+    logging_cid, created_by, immediate, worker_id, parent_task_id, task_group_id, reserved_resources_record, diagnostics)
+    SELECT x'0c', 't', 't', pulp_id, 1, 'running', 'n', 't', '{}', '', 7, 0, x'0b', NULL, x'0f', '[]', '[]' FROM core_domain;
 INSERT INTO core_task (pulp_id, pulp_created, pulp_last_updated, pulp_domain_id, seq, state, name, task_type, args,
-    logging_cid, immediate, parent_task_id, reserved_resources_record)
-    SELECT x'1c', 't', 't', pulp_id, 2, 'waiting', 'n', 't', '{}', '', 0, x'0c', '[]' FROM core_domain;
+    logging_cid, immediate, parent_task_id, reserved_resources_record, diagnostics)
+    SELECT x'1c', 't', 't', pulp_id, 2, 'waiting', 'n', 't', '{}', '', 0, x'0c', '[]', '[]' FROM core_domain;
 INSERT INTO core_taskreservation VALUES (x'0c', 'prn', 1, 1);
 INSERT INTO core_createdresource VALUES (x'0d', x'0c', 'm', 'o');
 INSERT INTO core_progressreport VALUES (x'0e', 't', 't', x'0c', 'm', 'c', 's', NULL, 0, NULL);
+INSERT INTO core_taskevent VALUES (1, 't', x'0c', 'state', '{}');
+INSERT INTO core_profileartifact VALUES (x'10', x'0c', x'06', 'logs');
+INSERT INTO core_taskschedule VALUES (x'11', 't', 't', 's', NULL, 60, 'n', x'0c');
 ";
 
 async fn world() -> Fixture {
@@ -269,8 +274,14 @@ async fn a_task_takes_its_rows_along_and_outlives_who_made_it() {
     sql(&db, "DELETE FROM core_appstatus").await.unwrap();
     assert_eq!(count(&db, "core_task WHERE created_by IS NULL AND worker_id IS NULL").await, 2);
     sql(&db, "DELETE FROM core_task WHERE seq = 1").await.unwrap();
-    let gone = ["core_taskreservation", "core_createdresource", "core_progressreport"];
-    assert_eq!(counts(&db, gone).await, [0; 3]);
+    let gone = [
+        "core_taskreservation",
+        "core_createdresource",
+        "core_progressreport",
+        "core_taskevent",
+        "core_profileartifact",
+    ];
+    assert_eq!(counts(&db, gone).await, [0; 5]);
     assert_eq!(count(&db, "core_task WHERE parent_task_id IS NULL").await, 1);
     sql(&db, "DELETE FROM core_upload").await.unwrap();
     assert_eq!(count(&db, "core_uploadchunk").await, 0);
@@ -302,10 +313,10 @@ async fn the_queries_that_matter_find_their_indexes() {
     let list = "SELECT * FROM core_content WHERE pulp_type = ?1 ORDER BY pulp_id DESC LIMIT 100";
     let orphans = "SELECT pulp_id FROM core_content c WHERE pulp_id > ?1 AND timestamp_of_interest < ?2
         AND NOT EXISTS (SELECT 1 FROM core_repositorycontent rc WHERE rc.content_id = c.pulp_id)";
-    let claim = "SELECT t.pulp_id FROM core_task t WHERE t.state = 'waiting' AND NOT EXISTS (
-        SELECT 1 FROM core_taskreservation mine JOIN core_taskreservation other
-        ON other.resource = mine.resource AND other.seq < mine.seq AND (mine.exclusive OR other.exclusive)
-        WHERE mine.task_id = t.pulp_id) ORDER BY t.seq LIMIT 1";
+    let claim = "SELECT pulp_id FROM core_task WHERE state = 'waiting' AND unblocked_at IS NOT NULL
+        ORDER BY immediate DESC, seq LIMIT 4";
+    let blocked = "SELECT 1 FROM core_taskreservation mine JOIN core_taskreservation other
+        ON other.resource = mine.resource AND other.seq < mine.seq AND other.exclusive WHERE mine.task_id = ?1";
     let path = "SELECT ca.artifact_id FROM core_contentartifact ca WHERE ca.relative_path = ?1 AND EXISTS (
         SELECT 1 FROM core_repositorycontent rc WHERE rc.repository_id = ?2 AND rc.content_id = ca.content_id
         AND rc.version_added <= ?3 AND (rc.version_removed IS NULL OR rc.version_removed > ?3))";
@@ -314,8 +325,8 @@ async fn the_queries_that_matter_find_their_indexes() {
         (version, "COVERING INDEX ix_core_repositorycontent_repository_id_version_added"),
         (list, "INDEX ix_core_content_pulp_type_pulp_id"),
         (orphans, "COVERING INDEX ix_core_repositorycontent_content_id"),
-        (claim, "ix_core_task_state_seq"),
-        (claim, "ix_core_taskreservation_resource_seq"),
+        (claim, "ix_core_task_ready"),
+        (blocked, "ix_core_taskreservation_exclusive"),
         (path, "ix_core_contentartifact_relative_path"),
         (forget, "ix_core_task_worker_id"),
     ] {

@@ -34,7 +34,7 @@ pub struct Model {
     pub created_by: Option<i64>,
     /// Whether it is short enough to run in the API process.
     pub immediate: bool,
-    /// When its locks were free.
+    /// When its locks were free: set as soon as no earlier task is in its way, and never taken back.
     pub unblocked_at: Option<OffsetDateTime>,
     /// When it began to run.
     pub started_at: Option<OffsetDateTime>,
@@ -52,6 +52,8 @@ pub struct Model {
     pub task_group_id: Option<Uuid>,
     /// The locks that it asked for: resources, `shared:` before those it shares.
     pub reserved_resources_record: Strings,
+    /// What to observe while it runs: `logs`, `memory`.
+    pub diagnostics: Strings,
 }
 
 /// Relations are spelled out where they are used.

@@ -15,14 +15,14 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub(crate) use self::lock::{Lock, database_file};
 use crate::api::catalog::{self, Catalog};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::settings::{Role, Secret, Settings};
-use crate::tasking::{Worker, recovery, worker};
+use crate::tasking::Worker;
+use crate::tasking::life::{self, Listed};
 use crate::{auth, migrate, registry};
 
 /// How long connections may go on after the server was told to stop.
@@ -40,7 +40,9 @@ pub struct Running {
     stop: CancellationToken,
     listening: JoinHandle<()>,
     working: Option<JoinHandle<()>>,
-    signs_of_life: Vec<(Uuid, JoinHandle<()>)>,
+    signs_of_life: Vec<(Listed, JoinHandle<()>)>,
+    /// Wake-ups from and to other processes.
+    carrying: Option<JoinHandle<()>>,
     _lock: Option<Lock>,
 }
 
@@ -70,7 +72,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     let is = |role| app.settings.has_role(role);
     let mut new_admin_password = None;
     if is(Role::Worker) {
-        recovery::fail_orphans(&app).await?;
+        life::fail_orphans(&app).await?;
     }
     if is(Role::Api) {
         let password = app.settings.admin_password.as_ref().map(Secret::expose);
@@ -81,9 +83,14 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     let mut signs_of_life = Vec::new();
     for (role, name) in [(Role::Api, "api"), (Role::Content, "content")] {
         if is(role) {
-            signs_of_life.extend(announce(&app, name).await);
+            let listed = announce(&app, name).await;
+            if let (Role::Api, Some((listed, _))) = (role, &listed) {
+                app.queue.runs_inline(listed);
+            }
+            signs_of_life.extend(listed);
         }
     }
+    let carrying = carry_wake_ups(&app);
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     let router = routes::all(&app, catalog);
     let listener = listener.tap_io(|connection| {
@@ -100,7 +107,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     });
     let roles: Vec<String> = app.settings.roles.iter().map(ToString::to_string).collect();
     tracing::info!(roles = roles.join(","), "listening on http://{address}");
-    Ok(Running { address, app, new_admin_password, stop, listening, working, signs_of_life, _lock: lock })
+    Ok(Running { address, app, new_admin_password, stop, listening, working, signs_of_life, carrying, _lock: lock })
 }
 
 impl Running {
@@ -127,13 +134,17 @@ impl Running {
         {
             tracing::error!("The workers panicked.");
         }
-        for (id, heart) in self.signs_of_life {
+        for (listed, heart) in self.signs_of_life {
             heart.abort();
             // Its last beat must not come after the end.
             let _ = heart.await;
-            if let Err(error) = worker::retire(&self.app, id).await {
+            if let Err(error) = listed.retire(&self.app).await {
                 tracing::warn!(error = error.log(), "The process could not sign off.");
             }
+        }
+        if let Some(carrying) = self.carrying {
+            carrying.abort();
+            let _ = carrying.await;
         }
         self.app.db.clone().close().await
     }
@@ -172,9 +183,9 @@ pub(crate) fn apps() -> Vec<migrate::App> {
 }
 
 /// A process that may not write (a content role with a database role of its own) serves without being listed.
-async fn announce(app: &App, name: &str) -> Option<(Uuid, JoinHandle<()>)> {
-    match worker::announce(app, name, 0).await {
-        Ok(row) => Some((row.pulp_id, tokio::spawn(worker::beat(app.clone(), row)))),
+async fn announce(app: &App, name: &str) -> Option<(Listed, JoinHandle<()>)> {
+    match Listed::announce(app, name, 1).await {
+        Ok(listed) => Some((listed.clone(), tokio::spawn(listed.live(app.clone())))),
         Err(error) => {
             tracing::warn!(error = error.log(), "This process is not listed in status/.");
             None
@@ -184,7 +195,7 @@ async fn announce(app: &App, name: &str) -> Option<(Uuid, JoinHandle<()>)> {
 
 /// Runs tasks, and looks after those whose worker is gone.
 async fn work(app: App, stop: CancellationToken) {
-    let watch = (!app.db.is_sqlite()).then(|| tokio::spawn(look_after_others(app.clone())));
+    let watch = (!app.db.is_sqlite()).then(|| tokio::spawn(life::look_after_others(app.clone())));
     if let Err(error) = Worker::new(app).run(stop.clone()).await {
         tracing::error!(error = error.log(), "The workers cannot go on; the server stops.");
         stop.cancel();
@@ -194,13 +205,14 @@ async fn work(app: App, stop: CancellationToken) {
     }
 }
 
-async fn look_after_others(app: App) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(app.settings.worker_ttl.max(1))).await;
-        if let Err(error) = recovery::fail_orphans(&app).await {
-            tracing::warn!(error = error.log(), "Workers that are gone could not be looked for.");
-        }
-    }
+#[cfg(feature = "postgres")]
+fn carry_wake_ups(app: &App) -> Option<JoinHandle<()>> {
+    (!app.db.is_sqlite()).then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn carry_wake_ups(_app: &App) -> Option<JoinHandle<()>> {
+    None
 }
 
 #[cfg(all(test, feature = "testkit", feature = "sqlite"))]

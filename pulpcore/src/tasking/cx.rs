@@ -6,8 +6,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QuerySelect};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::dispatch::Dispatch;
 use super::progress::Progress;
-use super::queue::Dispatch;
 use crate::app::App;
 use crate::db::{Db, WriteTx};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl TaskCx {
 
     /// Begins a progress report: what is counted, for people and for programs.
     pub fn progress(&self, message: &str, code: &str) -> Progress {
-        Progress::new(self.app.db.clone(), self.task.pulp_id, message, code)
+        Progress::new(self.app.queue.clone(), self.task.pulp_id, message, code)
     }
 
     /// Records that the task made a thing.
@@ -122,6 +122,7 @@ impl TaskCx {
             .correlated(&self.task.logging_cid)
             .by(self.task.created_by)
             .child_of(self.task.pulp_id)
+            .in_group(self.task.task_group_id)
             .in_domain(self.task.pulp_domain_id);
         self.app.queue.dispatch(dispatch).await
     }

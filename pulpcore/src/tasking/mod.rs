@@ -1,17 +1,26 @@
 //! Background work: the queue, its locks, the workers that empty it, and what a running task can do.
 //!
 //! The queue is a table. A task's locks are rows beside it ([`crate::models::task_reservation`]) that live and die with
-//! it; a task is ready when no earlier task wants one of its resources in a way that excludes it, and none that runs has
-//! it. So locks are granted first come, first served *a resource*, and a busy resource never holds up an unrelated task.
+//! it; a task is ready once no earlier one stands in its way (`locks.rs`), and workers take the first of those that are
+//! ready (`claim.rs`). So locks are granted first come, first served *a resource*, and a busy resource never holds up an
+//! unrelated task.
 
+mod claim;
 pub mod cx;
+mod dispatch;
+mod end;
+pub(crate) mod events;
+pub(crate) mod inline;
+pub(crate) mod life;
+mod locks;
 mod progress;
 mod queue;
-pub(crate) mod recovery;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wake;
 pub(crate) mod worker;
 
+pub use self::dispatch::Dispatch;
 pub use self::progress::Progress;
-pub use self::queue::{Dispatch, Queue};
+pub use self::queue::Queue;
 pub use self::worker::Worker;

@@ -5,17 +5,21 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::json;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::db::{Db, now};
+use super::Queue;
+use super::events::{self, Event, PROGRESS};
+
+use crate::db::{WriteTx, now};
 use crate::error::Result;
 use crate::models::{progress_report, state};
 
 /// How far a task has come. The row appears with the first count and is always right once the report is finished.
 #[derive(Debug)]
 pub struct Progress {
-    db: Db,
+    queue: Queue,
     id: Uuid,
     task: Uuid,
     message: String,
@@ -31,9 +35,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 const UNKNOWN: i64 = -1;
 
 impl Progress {
-    pub(crate) fn new(db: Db, task: Uuid, message: &str, code: &str) -> Self {
+    pub(crate) fn new(queue: Queue, task: Uuid, message: &str, code: &str) -> Self {
         Self {
-            db,
+            queue,
             id: Uuid::now_v7(),
             task,
             message: message.to_owned(),
@@ -80,7 +84,10 @@ impl Progress {
 
     async fn write(&self, state: &str) -> Result<()> {
         let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
-        let now = now();
+        let (done, now) = (self.done.load(Ordering::Relaxed), now());
+        let said = json!({
+            "message": self.message, "code": self.code, "state": state, "total": total, "done": done, "suffix": null,
+        });
         let row = progress_report::ActiveModel {
             pulp_id: Set(self.id),
             pulp_created: Set(now),
@@ -90,10 +97,10 @@ impl Progress {
             code: Set(self.code.clone()),
             state: Set(state.to_owned()),
             total: Set(total),
-            done: Set(self.done.load(Ordering::Relaxed)),
+            done: Set(done),
             suffix: Set(None),
         };
-        let tx = self.db.write().await?;
+        let tx = self.queue.db.write().await?;
         progress_report::Entity::insert(row)
             .on_conflict(
                 OnConflict::column(progress_report::Column::PulpId)
@@ -107,17 +114,20 @@ impl Progress {
             )
             .exec_without_returning(&*tx)
             .await?;
-        tx.commit().await
+        events::record(&tx, vec![Event::new(self.task, PROGRESS, said)]).await?;
+        tx.commit().await?;
+        self.queue.wakes.news();
+        Ok(())
     }
 }
 
-/// Gives the reports that a task left unfinished the state in which it ended.
-pub(super) async fn settle(tx: &impl sea_orm::ConnectionTrait, task: Uuid, state: &str) -> Result<()> {
+/// Gives the reports that tasks left unfinished the state in which they ended.
+pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<()> {
     progress_report::Entity::update_many()
         .col_expr(progress_report::Column::State, Expr::value(state))
-        .filter(progress_report::Column::TaskId.eq(task))
+        .filter(progress_report::Column::TaskId.is_in(tasks.iter().copied()))
         .filter(progress_report::Column::State.eq(state::RUNNING))
-        .exec(tx)
+        .exec(&**tx)
         .await?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The queue's promises.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
@@ -12,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::worker::{announce, heartbeat, run_task};
+use super::end::Ended;
+use super::life::{Listed, fail_orphans};
+use super::worker::run_task;
 use super::{Dispatch, Worker};
 use crate::error::{Error, Result};
 use crate::models::{app_status, progress_report, staged_content, state, task, task_reservation};
@@ -85,9 +86,12 @@ impl Sample {
 
     /// As a worker of its own each time.
     async fn claim(&self) -> Option<task::Model> {
-        static SLOT: AtomicUsize = AtomicUsize::new(1);
-        let worker = announce(&self.app, "worker", SLOT.fetch_add(1, Ordering::Relaxed)).await.unwrap();
-        self.app.queue.claim(worker.pulp_id).await.unwrap()
+        let worker = Listed::announce(&self.app, "worker", 1).await.unwrap();
+        self.claim_for(&worker).await
+    }
+
+    async fn claim_for(&self, worker: &Listed) -> Option<task::Model> {
+        self.app.queue.turn(&[], &worker.ids()).await.unwrap().pop()
     }
 
     /// All workers fall silent for ever.
@@ -103,7 +107,7 @@ impl Sample {
     }
 
     async fn end(&self, id: Uuid) {
-        self.app.queue.finish(id, super::queue::Ended::Completed(None)).await.unwrap();
+        self.app.queue.turn(&[(id, Ended::Completed(None))], &[]).await.unwrap();
     }
 
     async fn row(&self, id: Uuid) -> task::Model {
@@ -114,7 +118,8 @@ impl Sample {
     async fn run_one(&self) -> task::Model {
         let row = self.claim().await.expect("a task is ready");
         let id = row.pulp_id;
-        run_task(&self.app, row, &CancellationToken::new()).await;
+        let ended = run_task(&self.app, row).await;
+        self.app.queue.turn(&[(id, ended)], &[]).await.unwrap();
         self.row(id).await
     }
 }
@@ -237,7 +242,7 @@ on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
     tx.commit().await.unwrap();
     sample.kill_workers().await;
 
-    assert_eq!(crate::tasking::recovery::fail_orphans(&sample.app).await.unwrap(), 1);
+    assert_eq!(fail_orphans(&sample.app).await.unwrap(), 1);
 
     let row = sample.row(id).await;
     assert_eq!(row.state, state::FAILED);
@@ -249,7 +254,7 @@ on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
 on_both!(a_process_with_the_number_of_a_dead_one_is_listed_beside_it, |sample| {
     let mut names = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        names.insert(announce(&sample.app, "worker", 0).await.unwrap().name);
+        names.extend(Listed::announce(&sample.app, "worker", 1).await.unwrap().names());
     }
     let process = std::process::id().to_string();
     assert!(names.len() == 3 && names.iter().all(|name| name.starts_with(&process)), "{names:?}");
@@ -257,23 +262,23 @@ on_both!(a_process_with_the_number_of_a_dead_one_is_listed_beside_it, |sample| {
 
 on_both!(a_worker_that_was_given_up_takes_nothing_before_it_is_listed_again, |sample| {
     let (running, waiting) = (sample.exclusive("a").await, sample.exclusive("b").await);
-    let worker = announce(&sample.app, "worker", 0).await.unwrap();
-    let row = sample.app.queue.claim(worker.pulp_id).await.unwrap().expect("a task is ready");
+    let worker = Listed::announce(&sample.app, "worker", 1).await.unwrap();
+    let row = sample.claim_for(&worker).await.expect("a task is ready");
     let cx = TaskCx::new(sample.app.clone(), row);
     let tx = sample.app.db.write().await.unwrap();
     cx.ensure_unfinished(&tx).await.unwrap();
     tx.rollback().await.unwrap();
     sample.kill_workers().await;
-    assert_eq!(crate::tasking::recovery::fail_orphans(&sample.app).await.unwrap(), 1);
+    assert_eq!(fail_orphans(&sample.app).await.unwrap(), 1);
 
     let tx = sample.app.db.write().await.unwrap();
     assert!(matches!(cx.ensure_unfinished(&tx).await, Err(Error::Canceled)));
     tx.rollback().await.unwrap();
     assert_eq!(sample.row(running).await.state, state::FAILED);
-    assert!(sample.app.queue.claim(worker.pulp_id).await.unwrap().is_none());
+    assert!(sample.claim_for(&worker).await.is_none());
 
-    heartbeat(&sample.app, &worker).await.unwrap();
-    assert_eq!(sample.app.queue.claim(worker.pulp_id).await.unwrap().map(|row| row.pulp_id), Some(waiting));
+    worker.beat(&sample.app).await.unwrap();
+    assert_eq!(sample.claim_for(&worker).await.map(|row| row.pulp_id), Some(waiting));
 });
 
 on_both!(a_task_of_a_missing_plugin_fails_and_says_so, |sample| {

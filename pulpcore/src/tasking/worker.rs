@@ -1,21 +1,21 @@
-//! A worker: slots that take one task each, and a heartbeat that says so.
+//! The workers of a process: one loop takes tasks for all of them, and ends what they have done.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::cx::TaskCx;
-use super::queue::Ended;
+use super::end::{Ended, failure};
+use super::life::Listed;
 use crate::app::App;
-use crate::db::now;
 use crate::error::{Error, Result};
-use crate::models::{Versions, app_status, state, task};
+use crate::models::task;
 use crate::{registry, telemetry};
 
 /// The workers of this process.
@@ -25,176 +25,171 @@ pub struct Worker {
     slots: usize,
 }
 
-/// How long an idle slot sleeps at most: wake-ups of other processes are not heard.
+/// How long idle workers sleep at most: a wake-up may be lost.
 const POLL: Duration = Duration::from_secs(2);
 
-/// How often a running task looks whether another process has ended it.
+/// How often is looked whether another process has ended what runs here.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// As many slots as the settings say.
+    /// As many as the settings say.
     pub fn new(app: App) -> Self {
         let slots = app.settings.workers.max(1);
         Self { app, slots }
     }
 
-    /// Takes tasks until `stop`; then finishes what runs, or cancels it after the settings' grace period.
+    /// Takes tasks until `stop`; then lets what runs come to its end, and hands back what has not after the settings' grace
+    /// period.
     ///
     /// # Errors
     /// If the database fails at the start.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
-        let mut slots = tokio::task::JoinSet::new();
-        for slot in 0..self.slots {
-            let row = announce(&self.app, "worker", slot).await?;
-            slots.spawn(run_slot(self.app.clone(), row, stop.clone()));
+        let listed = Listed::announce(&self.app, "worker", self.slots).await?;
+        let heart = tokio::spawn(listed.clone().live(self.app.clone()));
+        let eyes = tokio::spawn(look(self.app.clone()));
+        Slots::new(self.app.clone(), listed.ids(), stop).work().await;
+        eyes.abort();
+        heart.abort();
+        // Its last beat must not come after the end.
+        let _ = heart.await;
+        if let Err(error) = listed.retire(&self.app).await {
+            tracing::warn!(error = error.log(), "The workers could not sign off.");
         }
-        while slots.join_next().await.is_some() {}
         Ok(())
     }
 }
 
-/// Writes a process (or a slot of one) into the table of those that are up.
-pub(crate) async fn announce(app: &App, app_type: &str, slot: usize) -> Result<app_status::Model> {
-    let (id, now) = (Uuid::now_v7(), now());
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let process = match slot {
-        0 => std::process::id().to_string(),
-        slot => format!("{}-{slot}", std::process::id()),
-    };
-    let mut name = format!("{process}@{host}");
-    let taken = app_status::Entity::find()
-        .filter(app_status::Column::Name.eq(&name))
-        .filter(app_status::Column::AppType.eq(app_type));
-    if taken.one(app.db.read()).await?.is_some() {
-        // In a container every process has the same number. One that was killed stays listed until it is missed, and
-        // another host of the same name may be up.
-        name = format!("{process}-{}@{host}", id.simple());
-    }
-    let versions = registry::get().plugins().iter().map(|p| (p.label.to_owned(), p.version.to_owned()));
-    let row = app_status::Model {
-        pulp_id: id,
-        pulp_created: now,
-        pulp_last_updated: now,
-        name,
-        app_type: app_type.to_owned(),
-        versions: Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect()),
-        ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
-        last_heartbeat: now,
-    };
-    heartbeat(app, &row).await?;
-    Ok(row)
-}
-
-/// Says that a process is alive; one that others gave up, because it was silent for too long, is listed again.
-pub(crate) async fn heartbeat(app: &App, row: &app_status::Model) -> Result<()> {
-    let row = app_status::Model { last_heartbeat: now(), ..row.clone() };
-    let tx = app.db.write().await?;
-    app_status::Entity::insert(row.into_active_model().reset_all())
-        .on_conflict(
-            OnConflict::column(app_status::Column::PulpId).update_column(app_status::Column::LastHeartbeat).to_owned(),
-        )
-        .exec_without_returning(&*tx)
-        .await?;
-    tx.commit().await
-}
-
-/// Takes a process out of the table.
-pub(crate) async fn retire(app: &App, id: Uuid) -> Result<()> {
-    let tx = app.db.write().await?;
-    app_status::Entity::delete_by_id(id).exec(&*tx).await?;
-    tx.commit().await
-}
-
-/// Repeats the heartbeat of a process for ever.
-pub(crate) async fn beat(app: App, row: app_status::Model) {
-    let pause = Duration::from_secs(app.settings.worker_ttl.max(3) / 3);
-    loop {
-        tokio::time::sleep(pause).await;
-        if let Err(error) = heartbeat(&app, &row).await {
-            tracing::warn!(error = error.log(), "The heartbeat could not be written.");
-        }
-    }
-}
-
-async fn run_slot(app: App, row: app_status::Model, stop: CancellationToken) {
-    let id = row.pulp_id;
-    let heart = tokio::spawn(beat(app.clone(), row));
-    let mut changes = app.queue.watch();
-    while !stop.is_cancelled() {
-        changes.borrow_and_update();
-        match app.queue.claim(id).await {
-            Ok(Some(row)) => run_task(&app, row, &stop).await,
-            Ok(None) => {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    _ = changes.changed() => {}
-                    () = tokio::time::sleep(POLL) => {}
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = error.log(), "No task could be taken from the queue.");
-                tokio::time::sleep(POLL).await;
-            }
-        }
-    }
-    heart.abort();
-    // Its last beat must not come after the end.
-    let _ = heart.await;
-    if let Err(error) = retire(&app, id).await {
-        tracing::warn!(error = error.log(), "The worker could not sign off.");
-    }
-}
-
-/// Runs one task to its end, whatever that is.
-pub(crate) async fn run_task(app: &App, row: task::Model, stop: &CancellationToken) {
-    let span = telemetry::task_span(&row.logging_cid, row.pulp_id, &row.name);
-    async {
-        let id = row.pulp_id;
-        let canceled = app.queue.started(id);
-        tracing::info!("The task starts.");
-        let ended = tokio::select! {
-            ended = run(app, row) => ended,
-            () = canceled.cancelled() => Ended::Canceled,
-            () = ended_elsewhere(app, id) => Ended::Canceled,
-            () = grace_over(app, stop) => Ended::Failed(failure("The worker was shut down before the task ended.")),
-        };
-        match &ended {
-            Ended::Completed(_) => tracing::info!("The task is completed."),
-            Ended::Failed(error) => tracing::warn!(%error, "The task failed."),
-            Ended::Canceled => tracing::info!("The task is canceled."),
-        }
-        let finished = app.queue.finish(id, ended).await;
-        app.queue.stopped(id);
-        if let Err(error) = finished {
-            tracing::error!(error = error.log(), "The end of the task could not be written.");
-        }
-    }
-    .instrument(span)
-    .await;
-}
-
-/// Waits until another process has canceled a task, or given up the worker that runs it.
-async fn ended_elsewhere(app: &App, id: Uuid) {
-    if app.db.is_sqlite() {
-        return std::future::pending().await;
-    }
+async fn look(app: App) {
     loop {
         tokio::time::sleep(LOOK).await;
-        match task::Entity::find_by_id(id).one(app.db.read()).await {
-            Ok(Some(row)) if row.state == state::RUNNING => {}
-            Ok(Some(row)) if row.state == state::CANCELING => return,
-            Ok(_) => {
-                tracing::warn!("The task is not ours any more.");
+        if let Err(error) = app.queue.look().await {
+            tracing::warn!(error = error.log(), "The states of running tasks could not be read.");
+        }
+    }
+}
+
+/// What the loop knows.
+struct Slots {
+    app: App,
+    stop: CancellationToken,
+    free: Vec<Uuid>,
+    /// Which worker has which task.
+    busy: HashMap<Uuid, Uuid>,
+    reports: mpsc::UnboundedSender<(Uuid, Ended)>,
+    reported: mpsc::UnboundedReceiver<(Uuid, Ended)>,
+    /// Tasks that have ended, which the database does not know yet.
+    ended: Vec<(Uuid, Ended)>,
+}
+
+impl Slots {
+    fn new(app: App, free: Vec<Uuid>, stop: CancellationToken) -> Self {
+        let (reports, reported) = mpsc::unbounded_channel();
+        Self { app, stop, free, busy: HashMap::new(), reports, reported, ended: Vec::new() }
+    }
+
+    async fn work(mut self) {
+        let mut ready = self.app.queue.wakes.watch_ready();
+        loop {
+            ready.borrow_and_update();
+            while let Ok(report) = self.reported.try_recv() {
+                self.note(report);
+            }
+            let stopping = self.stop.is_cancelled();
+            if stopping && self.busy.is_empty() && self.ended.is_empty() {
                 return;
             }
-            Err(error) => tracing::warn!(%error, "The state of the running task could not be read."),
+            let succeeded = self.turn(stopping).await;
+            if !self.reported.is_empty() {
+                continue;
+            }
+            let idle = !self.free.is_empty() && !stopping;
+            tokio::select! {
+                Some(report) = self.reported.recv() => self.note(report),
+                _ = ready.changed(), if idle && succeeded => {}
+                () = self.stop.cancelled(), if !stopping => {}
+                () = tokio::time::sleep(POLL), if idle || !succeeded => {}
+            }
         }
+    }
+
+    fn note(&mut self, (id, ended): (Uuid, Ended)) {
+        self.free.extend(self.busy.remove(&id));
+        self.ended.push((id, ended));
+    }
+
+    /// One transaction with the queue; whether it succeeded.
+    async fn turn(&mut self, stopping: bool) -> bool {
+        let free: &[Uuid] = if stopping { &[] } else { &self.free };
+        match self.app.queue.turn(&self.ended, free).await {
+            Ok(claimed) => {
+                self.ended.drain(..).for_each(|(id, _)| self.app.queue.stopped(id));
+                claimed.into_iter().for_each(|row| self.begin(row));
+                true
+            }
+            Err(error) => {
+                tracing::error!(error = error.log(), "No turn with the queue.");
+                self.set_aside().await;
+                false
+            }
+        }
+    }
+
+    /// If it was one task's end that could not be written, it shall not hold up the others.
+    async fn set_aside(&mut self) {
+        for (id, ended) in std::mem::take(&mut self.ended) {
+            let mut written = self.app.queue.turn(&[(id, ended.clone())], &[]).await;
+            if written.is_err() {
+                let instead = Ended::Failed(failure("The end of the task could not be written."));
+                written = self.app.queue.turn(&[(id, instead)], &[]).await;
+            }
+            match written {
+                Ok(_) => self.app.queue.stopped(id),
+                Err(_) => self.ended.push((id, ended)),
+            }
+        }
+    }
+
+    fn begin(&mut self, row: task::Model) {
+        let id = row.pulp_id;
+        let Some(worker) = row.worker_id else { return };
+        self.free.retain(|free| *free != worker);
+        self.busy.insert(id, worker);
+        let (app, stop, reports) = (self.app.clone(), self.stop.clone(), self.reports.clone());
+        let span = telemetry::task_span(&row.logging_cid, id, &row.name);
+        let task = async move {
+            let ended = tokio::select! {
+                ended = run_task(&app, row) => ended,
+                () = grace_over(&app, &stop) => {
+                    tracing::warn!("The worker has to stop; the task is handed back.");
+                    Ended::HandedBack
+                }
+            };
+            // Nobody listens only if the loop is gone, and the process with it.
+            let _ = reports.send((id, ended));
+        };
+        tokio::spawn(task.instrument(span));
     }
 }
 
 async fn grace_over(app: &App, stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(Duration::from_secs(app.settings.task_grace_interval)).await;
+}
+
+/// Runs one task until it ends or is told to stop; the queue does not know of it yet.
+pub(super) async fn run_task(app: &App, row: task::Model) -> Ended {
+    let canceled = app.queue.started(row.pulp_id);
+    tracing::info!("The task starts.");
+    let ended = tokio::select! {
+        ended = run(app, row) => ended,
+        () = canceled.cancelled() => Ended::Canceled,
+    };
+    match &ended {
+        Ended::Completed(_) => tracing::info!("The task is completed."),
+        Ended::Failed(error) => tracing::warn!(%error, "The task failed."),
+        Ended::Canceled | Ended::HandedBack => tracing::info!("The task is stopped."),
+    }
+    ended
 }
 
 async fn run(app: &App, row: task::Model) -> Ended {
@@ -212,9 +207,4 @@ async fn run(app: &App, row: task::Model) -> Ended {
         }
         Err(_panic) => Ended::Failed(failure("The task panicked; the server's log has the details.")),
     }
-}
-
-/// How a failure stands in a task's row.
-pub(super) fn failure(description: &str) -> serde_json::Value {
-    serde_json::json!({ "description": description, "traceback": null })
 }

@@ -7,7 +7,7 @@
 mod delete;
 mod modify;
 mod new;
-mod staging;
+pub(crate) mod staging;
 #[cfg(test)]
 mod tests;
 

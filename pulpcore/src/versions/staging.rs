@@ -46,7 +46,13 @@ impl Draft {
 
     /// Forgets the set.
     pub async fn clear(&self, tx: &impl ConnectionTrait) -> Result<()> {
-        staged_content::Entity::delete_many().filter(staged_content::Column::DraftId.eq(self.0)).exec(tx).await?;
-        Ok(())
+        forget(tx, &[self.0]).await
     }
+}
+
+/// Forgets the sets of some tasks.
+pub(crate) async fn forget(tx: &impl ConnectionTrait, tasks: &[Uuid]) -> Result<()> {
+    let staged = staged_content::Column::DraftId.is_in(tasks.iter().copied());
+    staged_content::Entity::delete_many().filter(staged).exec(tx).await?;
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The queue, what hangs on it, and who works on it.
 
+use sea_orm_migration::sea_orm::DbBackend;
+
 use crate::prelude::*;
 use crate::sequence;
 
@@ -15,18 +17,9 @@ pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .create(manager)
         .await?;
     counters(manager).await?;
+    groups(manager).await?;
     tasks(manager).await?;
-    // `seq` repeats the task's, so that "who is before me" is one range on one index.
-    NewTable::new("core_taskreservation")
-        .belongs_to("task_id", "core_task", Cascade)
-        .column("resource", Text)
-        .column("exclusive", Bool)
-        .column("seq", BigInt)
-        .primary_key(["task_id", "resource"])
-        .clustered()
-        .index(["resource", "seq"])
-        .create(manager)
-        .await?;
+    reservations(manager).await?;
     NewTable::new("core_createdresource")
         .id()
         .belongs_to("task_id", "core_task", Cascade)
@@ -45,10 +38,39 @@ pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .column("done", BigInt)
         .nullable("suffix", Text)
         .create(manager)
+        .await?;
+    // What happened to tasks, in the order in which it is told. A number is never used twice.
+    NewTable::new("core_taskevent")
+        .column("seq", Serial)
+        .column("pulp_created", Time)
+        .belongs_to("task_id", "core_task", Cascade)
+        .column("kind", Text)
+        .column("body", Json)
+        .index(["task_id", "seq"])
+        .index(["pulp_created"])
+        .create(manager)
+        .await?;
+    NewTable::new("core_profileartifact")
+        .id()
+        .belongs_to("task_id", "core_task", Cascade)
+        .belongs_to("artifact_id", "core_artifact", Restrict)
+        .column("name", Text)
+        .unique(["task_id", "name"])
+        .create(manager)
+        .await?;
+    NewTable::new("core_taskschedule")
+        .base()
+        .column("name", Text)
+        .nullable("next_dispatch", Time)
+        .column("dispatch_interval", BigInt)
+        .column("task_name", Text)
+        .may_belong_to("last_task_id", "core_task", SetNull)
+        .unique(["name"])
+        .create(manager)
         .await
 }
 
-/// `core_task.seq` comes from a counter in a row, not from a sequence: see [`sequence`].
+/// Where `core_task.seq` comes from: see [`sequence`].
 async fn counters(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     NewTable::new("core_sequence")
         .column("name", Text)
@@ -59,7 +81,30 @@ async fn counters(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let mut insert = Query::insert();
     insert.into_table("core_sequence").columns(["name", "value"]).values_panic([sequence::TASK.into(), 0_i64.into()]);
     manager.get_connection().execute(&insert).await?;
+    if manager.get_database_backend() == DbBackend::Postgres {
+        manager.get_connection().execute_unprepared(r#"CREATE SEQUENCE "core_task_seq""#).await?;
+    }
     Ok(())
+}
+
+async fn groups(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    NewTable::new("core_taskgroup")
+        .base()
+        .domain()
+        .column("description", Text)
+        .column("all_tasks_dispatched", Bool)
+        .create(manager)
+        .await?;
+    NewTable::new("core_groupprogressreport")
+        .base()
+        .belongs_to("task_group_id", "core_taskgroup", Cascade)
+        .column("message", Text)
+        .column("code", Text)
+        .nullable("total", BigInt)
+        .column("done", BigInt)
+        .nullable("suffix", Text)
+        .create(manager)
+        .await
 }
 
 async fn tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -85,9 +130,9 @@ async fn tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .nullable("result", Json)
         .may_belong_to("worker_id", "core_appstatus", SetNull)
         .may_belong_to("parent_task_id", "core_task", SetNull)
-        .nullable("task_group_id", Uuid)
-        .index_where(["task_group_id"], r#""task_group_id" IS NOT NULL"#)
+        .may_belong_to("task_group_id", "core_taskgroup", SetNull)
         .column("reserved_resources_record", Json)
+        .column("diagnostics", Json)
         .unique(["seq"])
         .index(["state", "seq"])
         .index(["task_type", "seq"])
@@ -95,5 +140,27 @@ async fn tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .index(["finished_at"])
         .index(["logging_cid"])
         .create(manager)
-        .await
+        .await?;
+    // What a worker takes next is the first entry, however many tasks wait for a resource.
+    let ready = r#"CREATE INDEX "ix_core_task_ready" ON "core_task" ("immediate" DESC, "seq") WHERE "state" = 'waiting' AND "unblocked_at" IS NOT NULL"#;
+    manager.get_connection().execute_unprepared(ready).await?;
+    Ok(())
+}
+
+/// `seq` repeats the task's, so that "who is before me" is one range on one index. Of thousands who share a resource only
+/// those who want it for themselves matter to the others: they have an index of their own.
+async fn reservations(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    NewTable::new("core_taskreservation")
+        .belongs_to("task_id", "core_task", Cascade)
+        .column("resource", Text)
+        .column("exclusive", Bool)
+        .column("seq", BigInt)
+        .primary_key(["task_id", "resource"])
+        .clustered()
+        .index(["resource", "seq"])
+        .create(manager)
+        .await?;
+    let exclusive = r#"CREATE INDEX "ix_core_taskreservation_exclusive" ON "core_taskreservation" ("resource", "seq") WHERE "exclusive""#;
+    manager.get_connection().execute_unprepared(exclusive).await?;
+    Ok(())
 }

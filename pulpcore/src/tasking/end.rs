@@ -1,0 +1,166 @@
+//! How tasks end: their state, their locks, their unfinished reports and their staged content, in one transaction.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::events::{self, Event, STATE};
+use super::{locks, progress};
+use crate::db::{WriteTx, now, rows_per_statement};
+use crate::error::Result;
+use crate::models::{created_resource, progress_report, state, task, task_reservation};
+use crate::plugin::Lock;
+use crate::versions::staging;
+
+/// How a task ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    Completed(Option<serde_json::Value>),
+    Failed(serde_json::Value),
+    Canceled,
+    /// Its worker had to stop before it could end. It runs again, unless it has made something that would be made twice.
+    HandedBack,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Freed {
+    /// How many tasks ended here; another process may have ended them before.
+    pub(super) ended: usize,
+    /// How many tasks may be taken now that could not before.
+    pub(super) ready: usize,
+}
+
+/// How a failure stands in a task's row.
+pub(super) fn failure(description: &str) -> serde_json::Value {
+    json!({ "description": description, "traceback": null })
+}
+
+/// Ends tasks that are in one of the states `from`; others are left alone.
+pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) -> Result<Freed> {
+    let mut freed = Freed::default();
+    if tasks.is_empty() {
+        return Ok(freed);
+    }
+    let reservations = reservations(tx, tasks).await?;
+    let locks: Vec<Lock> =
+        reservations.iter().map(|row| Lock { resource: row.resource.clone(), exclusive: row.exclusive }).collect();
+    locks::take_turns(tx, &locks).await?;
+
+    let mut told = Vec::new();
+    let mut by_state = HashMap::<&str, Vec<Uuid>>::new();
+    for (id, ended) in tasks {
+        let (state, error, result) = match ended {
+            Ended::Completed(result) => (state::COMPLETED, None, result.clone()),
+            Ended::Failed(error) => (state::FAILED, Some(error.clone()), None),
+            Ended::Canceled => (state::CANCELED, None, None),
+            Ended::HandedBack if !made_anything(tx, *id).await? => {
+                freed.ready += hand_back(tx, *id, &mut told).await?;
+                continue;
+            }
+            Ended::HandedBack => (state::FAILED, Some(failure(SHUT_DOWN)), None),
+        };
+        let mut last = Last { state, error, result };
+        let mut written = last.write(tx, *id, from.iter().copied().filter(|from| last.may_follow(from))).await?;
+        if !written && state == state::CANCELED && from.contains(&state::RUNNING) {
+            last = Last { state: state::FAILED, error: Some(failure(GIVEN_UP)), result: None };
+            written = last.write(tx, *id, [state::RUNNING].into_iter()).await?;
+        }
+        if written {
+            by_state.entry(last.state).or_default().push(*id);
+            told.push(last.event(*id));
+        }
+    }
+    let mut gone = Vec::new();
+    for (state, ids) in by_state {
+        freed.ended += ids.len();
+        progress::settle(tx, &ids, state).await?;
+        staging::forget(&**tx, &ids).await?;
+        gone.extend(ids);
+    }
+    events::record(tx, told).await?;
+    let released: Vec<_> = reservations.into_iter().filter(|row| gone.contains(&row.task_id)).collect();
+    freed.ready += locks::release(tx, &released).await?;
+    Ok(freed)
+}
+
+/// The last state of a task.
+struct Last {
+    state: &'static str,
+    error: Option<serde_json::Value>,
+    result: Option<serde_json::Value>,
+}
+
+impl Last {
+    /// A running task was not told to stop by whoever wants it canceled: its worker stopped it.
+    fn may_follow(&self, before: &str) -> bool {
+        self.state != state::CANCELED || before != state::RUNNING
+    }
+
+    /// Whether the task was in one of the states `from`.
+    async fn write(&self, tx: &WriteTx, id: Uuid, from: impl Iterator<Item = &str>) -> Result<bool> {
+        let now = now();
+        let changed = task::Entity::update_many()
+            .col_expr(task::Column::State, Expr::value(self.state))
+            .col_expr(task::Column::Error, Expr::value(self.error.clone()))
+            .col_expr(task::Column::Result, Expr::value(self.result.clone()))
+            .col_expr(task::Column::FinishedAt, Expr::value(now))
+            .col_expr(task::Column::PulpLastUpdated, Expr::value(now))
+            .filter(task::Column::PulpId.eq(id))
+            .filter(task::Column::State.is_in(from))
+            .exec(&**tx)
+            .await?;
+        Ok(changed.rows_affected == 1)
+    }
+
+    fn event(self, id: Uuid) -> Event {
+        match self.error {
+            Some(error) => Event::new(id, STATE, json!({ "state": self.state, "error": error })),
+            None => Event::state(id, self.state),
+        }
+    }
+}
+
+const GIVEN_UP: &str = "The worker was given up before the task ended.";
+const SHUT_DOWN: &str = "The worker was shut down before the task ended.";
+
+/// The locks of tasks; they are the same from the dispatch to the end.
+async fn reservations(tx: &WriteTx, tasks: &[(Uuid, Ended)]) -> Result<Vec<task_reservation::Model>> {
+    let mut all = Vec::new();
+    for tasks in tasks.chunks(rows_per_statement(1)) {
+        let rows = task_reservation::Entity::find()
+            .filter(task_reservation::Column::TaskId.is_in(tasks.iter().map(|(id, _)| *id)))
+            .order_by_asc(task_reservation::Column::TaskId);
+        all.extend(rows.all(&**tx).await?);
+    }
+    Ok(all)
+}
+
+/// Whether running the task again would do something twice.
+async fn made_anything(tx: &WriteTx, id: Uuid) -> Result<bool> {
+    let things = created_resource::Entity::find().filter(created_resource::Column::TaskId.eq(id));
+    let children = task::Entity::find().filter(task::Column::ParentTaskId.eq(id));
+    Ok(things.count(&**tx).await? > 0 || children.count(&**tx).await? > 0)
+}
+
+/// Puts a running task back to where it stood in the queue. Its locks stay, so nobody has passed it.
+async fn hand_back(tx: &WriteTx, id: Uuid, told: &mut Vec<Event>) -> Result<usize> {
+    let back = task::Entity::update_many()
+        .col_expr(task::Column::State, Expr::value(state::WAITING))
+        .col_expr(task::Column::StartedAt, Expr::value(None::<time::OffsetDateTime>))
+        .col_expr(task::Column::WorkerId, Expr::value(None::<Uuid>))
+        .filter(task::Column::PulpId.eq(id))
+        .filter(task::Column::State.eq(state::RUNNING))
+        .exec(&**tx)
+        .await?;
+    if back.rows_affected == 0 {
+        return Ok(0);
+    }
+    progress_report::Entity::delete_many().filter(progress_report::Column::TaskId.eq(id)).exec(&**tx).await?;
+    staging::forget(&**tx, &[id]).await?;
+    told.push(Event::state(id, state::WAITING));
+    Ok(1)
+}

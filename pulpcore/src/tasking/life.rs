@@ -1,0 +1,199 @@
+//! Who is there: processes list themselves, say regularly that they are alive, and give up those that do not.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
+
+use super::end::{Ended, end, failure};
+use super::queue::Queue;
+use crate::app::App;
+use crate::db::{WriteTx, now, rows};
+use crate::error::Result;
+use crate::models::{Versions, app_status, state};
+use crate::registry;
+
+/// The entries of a process in the table of those that are up.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed(Vec<app_status::Model>);
+
+impl Listed {
+    /// Lists this process under `slots` names.
+    pub(crate) async fn announce(app: &App, app_type: &str, slots: usize) -> Result<Self> {
+        let now = now();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let versions = registry::get().plugins().iter().map(|p| (p.label.to_owned(), p.version.to_owned()));
+        let versions = Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect());
+        let first = names(None, &host, slots);
+        let taken = app_status::Entity::find()
+            .filter(app_status::Column::AppType.eq(app_type))
+            .filter(app_status::Column::Name.is_in(first.iter().map(String::as_str)));
+        // In a container every process has the same number. One that was killed stays listed until it is missed, and
+        // another host of the same name may be up.
+        let names = match taken.one(app.db.read()).await? {
+            None => first,
+            Some(_) => names(Some(Uuid::now_v7()), &host, slots),
+        };
+        let row = |name| app_status::Model {
+            pulp_id: Uuid::now_v7(),
+            pulp_created: now,
+            pulp_last_updated: now,
+            name,
+            app_type: app_type.to_owned(),
+            versions: versions.clone(),
+            ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
+            last_heartbeat: now,
+        };
+        let listed = Self(names.into_iter().map(row).collect());
+        listed.beat(app).await?;
+        Ok(listed)
+    }
+
+    /// Their keys.
+    pub(crate) fn ids(&self) -> Vec<Uuid> {
+        self.0.iter().map(|row| row.pulp_id).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|row| row.name.clone()).collect()
+    }
+
+    /// Says that the process is alive; if others gave it up, because it was silent for too long, it is listed again.
+    pub(crate) async fn beat(&self, app: &App) -> Result<()> {
+        let tx = app.db.write().await?;
+        let beats = app_status::Entity::update_many()
+            .col_expr(app_status::Column::LastHeartbeat, clock(&tx))
+            .filter(app_status::Column::PulpId.is_in(self.ids()))
+            .exec(&*tx)
+            .await?;
+        if beats.rows_affected < self.0.len() as u64 {
+            let rows = self
+                .0
+                .iter()
+                .map(|row| app_status::Model { last_heartbeat: now(), ..row.clone() }.into_active_model().reset_all());
+            app_status::Entity::insert_many(rows)
+                .on_conflict(OnConflict::column(app_status::Column::PulpId).do_nothing().to_owned())
+                .exec_without_returning(&*tx)
+                .await?;
+        }
+        tx.commit().await
+    }
+
+    /// Beats for ever. A process that cannot say so for as long as others wait stops its tasks: others may run them.
+    pub(crate) async fn live(self, app: App) {
+        let ttl = Duration::from_secs(app.settings.worker_ttl.max(1));
+        let mut last = Instant::now();
+        loop {
+            tokio::time::sleep(ttl / 5).await;
+            match tokio::time::timeout(ttl / 5, self.beat(&app)).await {
+                Ok(Ok(())) => last = Instant::now(),
+                Ok(Err(error)) => tracing::warn!(error = error.log(), "The heartbeat could not be written."),
+                Err(_) => tracing::warn!("The database did not take the heartbeat in time."),
+            }
+            if last.elapsed() > patience(ttl) {
+                tracing::error!("Nobody knows that this process is alive; its tasks are stopped.");
+                app.queue.interrupt_all();
+            }
+        }
+    }
+
+    /// Takes the process out of the table.
+    pub(crate) async fn retire(&self, app: &App) -> Result<()> {
+        let tx = app.db.write().await?;
+        let gone = app_status::Entity::delete_many().filter(app_status::Column::PulpId.is_in(self.ids()));
+        gone.exec(&*tx).await?;
+        tx.commit().await
+    }
+}
+
+/// `number@host`, the others `number-slot@host`.
+fn names(apart: Option<Uuid>, host: &str, slots: usize) -> Vec<String> {
+    let process = std::process::id();
+    let apart = apart.map(|id| format!("-{}", id.simple())).unwrap_or_default();
+    let name = |slot| match slot {
+        0 => format!("{process}{apart}@{host}"),
+        slot => format!("{process}-{slot}{apart}@{host}"),
+    };
+    (0..slots).map(name).collect()
+}
+
+/// One clock for all hosts, where there may be several.
+fn clock(tx: &WriteTx) -> SimpleExpr {
+    match tx.is_sqlite() {
+        true => Expr::value(now()),
+        false => Expr::cust("clock_timestamp()"),
+    }
+}
+
+/// A silence after which a process is given up: its tasks are to be free again within its TTL.
+fn patience(ttl: Duration) -> Duration {
+    ttl * 4 / 5
+}
+
+/// Looks for processes that are gone, for ever.
+pub(crate) async fn look_after_others(app: App) {
+    let pause = Duration::from_secs(app.settings.worker_ttl.max(1)) / 10;
+    loop {
+        tokio::time::sleep(pause.min(Duration::from_secs(2))).await;
+        if let Err(error) = fail_orphans(&app).await {
+            tracing::warn!(error = error.log(), "Workers that are gone could not be looked for.");
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Orphan {
+    pulp_id: Uuid,
+    state: String,
+}
+
+/// Removes processes that are gone and fails what they were running; returns how many tasks that was.
+///
+/// On SQLite there is one process, so at its start every one in the table is gone. On PostgreSQL those are gone that have
+/// been silent for too long.
+pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
+    let orphans = "SELECT t.pulp_id, t.state FROM core_task t WHERE t.state IN ('running', 'canceling') \
+         AND NOT EXISTS (SELECT 1 FROM core_appstatus w WHERE w.pulp_id = t.worker_id)";
+    let silent = "extract(epoch FROM clock_timestamp() - last_heartbeat) > ttl_seconds * 0.8";
+    if !app.db.is_sqlite() {
+        // A look first: almost always everybody is there.
+        #[derive(FromQueryResult)]
+        struct Any {
+            any: bool,
+        }
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM core_appstatus WHERE {silent}) OR EXISTS ({orphans}) AS any");
+        if !rows::<Any>(app.db.read(), &sql, Vec::new()).await?.iter().any(|row| row.any) {
+            return Ok(0);
+        }
+    }
+    let tx = app.db.write().await?;
+    let mut gone = app_status::Entity::delete_many();
+    if !app.db.is_sqlite() {
+        gone = gone.filter(Expr::cust(silent));
+    }
+    gone.exec(&*tx).await?;
+    let orphans = rows::<Orphan>(&*tx, orphans, Vec::new()).await?;
+    let ended = |orphan: &Orphan| match orphan.state == state::CANCELING {
+        true => (orphan.pulp_id, Ended::Canceled),
+        false => (orphan.pulp_id, Ended::Failed(failure("Worker has gone missing."))),
+    };
+    let ended: Vec<_> = orphans.iter().map(ended).collect();
+    let freed = end(&tx, &ended, &[state::RUNNING, state::CANCELING]).await?;
+    tx.commit().await?;
+    for orphan in &orphans {
+        tracing::warn!(task = %orphan.pulp_id, "The worker of a running task is gone; the task is failed.");
+    }
+    told(&app.queue, freed.ended, freed.ready);
+    Ok(freed.ended)
+}
+
+fn told(queue: &Queue, ended: usize, ready: usize) {
+    if ready > 0 {
+        queue.wakes.ready();
+    }
+    if ended > 0 {
+        queue.wakes.news();
+    }
+}
