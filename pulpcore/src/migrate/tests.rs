@@ -189,7 +189,7 @@ INSERT INTO core_taskreservation VALUES (x'0c', 'prn', 1, 1);
 INSERT INTO core_createdresource VALUES (x'0d', x'0c', 'm', 'o');
 INSERT INTO core_progressreport VALUES (x'0e', 't', 't', x'0c', 'm', 'c', 's', NULL, 0, NULL);
 INSERT INTO core_taskevent VALUES (1, 't', x'0c', 'state', '{}');
-INSERT INTO core_profileartifact VALUES (x'10', x'0c', x'06', 'logs');
+INSERT INTO core_profileartifact VALUES (x'10', x'0c', x'15', 'logs');
 INSERT INTO core_taskschedule VALUES (x'11', 't', 't', 's', NULL, 60, 'n', x'0c');
 ";
 

@@ -141,8 +141,9 @@ async fn tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .index(["logging_cid"])
         .create(manager)
         .await?;
-    // What a worker takes next is the first entry, however many tasks wait for a resource.
-    let ready = r#"CREATE INDEX "ix_core_task_ready" ON "core_task" ("immediate" DESC, "seq") WHERE "state" = 'waiting' AND "unblocked_at" IS NOT NULL"#;
+    // What a worker takes next is the first entry, however many tasks wait for a resource. All entries have the same state: it
+    // is there because SQLite takes the index whose columns it finds compared.
+    let ready = r#"CREATE INDEX "ix_core_task_ready" ON "core_task" ("state", "immediate" DESC, "seq") WHERE "state" = 'waiting' AND "unblocked_at" IS NOT NULL"#;
     manager.get_connection().execute_unprepared(ready).await?;
     Ok(())
 }
