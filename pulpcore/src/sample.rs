@@ -140,6 +140,7 @@ impl sea_orm_migration::MigrationTrait for Initial {
 /// A process on an empty, migrated database in a folder that lasts as long as the value.
 pub(crate) struct Sample {
     pub(crate) app: App,
+    config: DbConfig,
     _folder: tempfile::TempDir,
     #[cfg(all(feature = "testkit", feature = "postgres"))]
     _database: Option<crate::testkit::TestDatabase>,
@@ -150,9 +151,12 @@ impl Sample {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::for_tests(folder.path());
-        let db = App::connect(&settings).await.unwrap();
+        let config =
+            DbConfig { url: settings.database_url.expose().to_owned(), pool_size: 4, durable: settings.durable };
+        let db = Db::connect(&config).await.unwrap();
         Self {
             app: Self::open(settings, db).await,
+            config,
             _folder: folder,
             #[cfg(all(feature = "testkit", feature = "postgres"))]
             _database: None,
@@ -167,7 +171,21 @@ impl Sample {
         let config = DbConfig { url: database.url.clone(), pool_size: 4, durable: false };
         let db = Db::connect(&config).await.unwrap();
         let app = Self::open(Settings::for_tests(folder.path()), db).await;
-        Self { app, _folder: folder, _database: Some(database) }
+        Self { app, config, _folder: folder, _database: Some(database) }
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.app.settings.clone();
+        change(&mut settings);
+        self.app = App::with(settings, self.app.db.clone()).await.unwrap();
+        self
+    }
+
+    /// Another process on the same database and folder.
+    pub(crate) fn another(&self) -> impl Future<Output = App> + use<> {
+        let (settings, config) = (self.app.settings.clone(), self.config.clone());
+        async move { App::with(settings, Db::connect(&config).await.unwrap()).await.unwrap() }
     }
 
     async fn open(settings: Settings, db: Db) -> App {

@@ -10,7 +10,7 @@ use super::end::{Ended, end, failure};
 use super::queue::Queue;
 use crate::app::App;
 use crate::db::{WriteTx, now, rows};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{Versions, app_status, state};
 use crate::registry;
 
@@ -25,29 +25,45 @@ impl Listed {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let versions = registry::get().plugins().iter().map(|p| (p.label.to_owned(), p.version.to_owned()));
         let versions = Versions(versions.chain([("core".to_owned(), crate::CORE_VERSION.to_owned())]).collect());
-        let first = names(None, &host, slots);
-        let taken = app_status::Entity::find()
-            .filter(app_status::Column::AppType.eq(app_type))
-            .filter(app_status::Column::Name.is_in(first.iter().map(String::as_str)));
+        let listed = |names: Vec<String>| {
+            let row = |name| app_status::Model {
+                pulp_id: Uuid::now_v7(),
+                pulp_created: now,
+                pulp_last_updated: now,
+                name,
+                app_type: app_type.to_owned(),
+                versions: versions.clone(),
+                ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
+                last_heartbeat: now,
+            };
+            Self(names.into_iter().map(row).collect())
+        };
+        let usual = listed(names(None, &host, slots));
+        if usual.list(app).await? {
+            return Ok(usual);
+        }
         // In a container every process has the same number. One that was killed stays listed until it is missed, and
         // another host of the same name may be up.
-        let names = match taken.one(app.db.read()).await? {
-            None => first,
-            Some(_) => names(Some(Uuid::now_v7()), &host, slots),
-        };
-        let row = |name| app_status::Model {
-            pulp_id: Uuid::now_v7(),
-            pulp_created: now,
-            pulp_last_updated: now,
-            name,
-            app_type: app_type.to_owned(),
-            versions: versions.clone(),
-            ttl_seconds: i64::try_from(app.settings.worker_ttl).unwrap_or(30),
-            last_heartbeat: now,
-        };
-        let listed = Self(names.into_iter().map(row).collect());
-        listed.beat(app).await?;
-        Ok(listed)
+        let apart = listed(names(Some(Uuid::now_v7()), &host, slots));
+        match apart.list(app).await? {
+            true => Ok(apart),
+            false => Err(Error::internal("two processes are listed under one random name")),
+        }
+    }
+
+    /// Inserts the entries; none if one of the names is taken.
+    async fn list(&self, app: &App) -> Result<bool> {
+        let tx = app.db.write().await?;
+        let rows = self.0.iter().map(|row| row.clone().into_active_model().reset_all());
+        let taken =
+            OnConflict::columns([app_status::Column::Name, app_status::Column::AppType]).do_nothing().to_owned();
+        let listed = app_status::Entity::insert_many(rows).on_conflict(taken).exec_without_returning(&*tx).await?;
+        if listed < self.0.len() as u64 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Their keys.

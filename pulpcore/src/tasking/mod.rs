@@ -13,6 +13,8 @@ pub(crate) mod events;
 pub(crate) mod inline;
 pub(crate) mod life;
 mod locks;
+#[cfg(test)]
+mod model;
 mod progress;
 mod queue;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QueryOrder};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::end::Ended;
 use super::life::{Listed, fail_orphans};
 use super::worker::run_task;
-use super::{Dispatch, Worker};
+use super::{Dispatch, Worker, inline};
 use crate::error::{Error, Result};
-use crate::models::{app_status, progress_report, staged_content, state, task, task_reservation};
+use crate::models::{app_status, progress_report, staged_content, state, task, task_event, task_reservation};
 use crate::plugin::{Locks, Task, TaskCx, TaskKind, register};
 use crate::sample::{Sample, on_both};
 use crate::versions::Draft;
@@ -70,6 +70,29 @@ impl Task for Chore {
 
 register!(TaskKind::of::<Chore>());
 
+/// A short task.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = sample::Errand)]
+struct Errand {
+    to: String,
+}
+
+impl Task for Errand {
+    const TYPE: &'static str = "sample/errands";
+    const NAME: &'static str = "pulp_sample.app.tasks.errand";
+    const IMMEDIATE: bool = true;
+
+    fn locks(&self) -> Locks {
+        Locks::default().exclusive(&self.to)
+    }
+
+    async fn run(self, cx: TaskCx) -> Result<()> {
+        cx.returns(self.to)
+    }
+}
+
+register!(TaskKind::of::<Errand>());
+
 impl Sample {
     async fn queue(&self, chore: Chore) -> task::Model {
         let dispatch = Dispatch::new(&chore).unwrap().correlated("cid").in_domain(self.app.domain);
@@ -108,6 +131,11 @@ impl Sample {
 
     async fn end(&self, id: Uuid) {
         self.app.queue.turn(&[(id, Ended::Completed(None))], &[]).await.unwrap();
+    }
+
+    async fn end_of_waiting(&self, id: Uuid) {
+        assert_eq!(self.claimed().await, Some(id));
+        self.end(id).await;
     }
 
     async fn row(&self, id: Uuid) -> task::Model {
@@ -249,6 +277,80 @@ on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
     assert_eq!(row.error.unwrap()["description"], "Worker has gone missing.");
     assert!(staged_content::Entity::find().all(sample.app.db.read()).await.unwrap().is_empty());
     assert_eq!(sample.claimed().await, Some(next));
+});
+
+on_both!(what_a_task_has_dispatched_is_canceled_with_it, |sample| {
+    let parent = sample.exclusive("a").await;
+    let child = |parent| {
+        let dispatch = Dispatch::new(&Chore::default()).unwrap().in_domain(sample.app.domain).child_of(parent);
+        sample.app.queue.dispatch(dispatch)
+    };
+    let child_of_parent = child(parent).await.unwrap().pulp_id;
+    let grandchild = child(child_of_parent).await.unwrap().pulp_id;
+    sample.app.queue.cancel(parent).await.unwrap();
+    for id in [parent, child_of_parent, grandchild] {
+        assert_eq!(sample.row(id).await.state, state::CANCELED);
+    }
+});
+
+on_both!(a_task_that_is_handed_back_keeps_its_place, |sample| {
+    let first = sample.exclusive("a").await;
+    let second = sample.exclusive("a").await;
+    assert_eq!(sample.claimed().await, Some(first));
+    sample.app.queue.turn(&[(first, Ended::HandedBack)], &[]).await.unwrap();
+    let row = sample.row(first).await;
+    assert_eq!((row.state.as_str(), row.started_at, row.worker_id), (state::WAITING, None, None));
+    assert_eq!(sample.claimed().await, Some(first));
+    assert_eq!(sample.claimed().await, None);
+    sample.end(first).await;
+    assert_eq!(sample.claimed().await, Some(second));
+});
+
+on_both!(a_task_that_has_made_something_is_not_run_twice, |sample| {
+    let id = sample.exclusive("a").await;
+    let row = sample.claim().await.expect("a task is ready");
+    TaskCx::new(sample.app.clone(), row).record("sample.note", Uuid::now_v7()).await.unwrap();
+    sample.app.queue.turn(&[(id, Ended::HandedBack)], &[]).await.unwrap();
+    let row = sample.row(id).await;
+    assert_eq!(row.state, state::FAILED);
+    assert!(row.error.unwrap()["description"].as_str().unwrap().contains("shut down"));
+});
+
+on_both!(workers_that_are_stopped_hand_back_what_has_not_ended, |sample| {
+    let sample = sample.with(|settings| settings.task_grace_interval = 0).await;
+    let stop = CancellationToken::new();
+    let workers = tokio::spawn(Worker::new(sample.app.clone()).run(stop.clone()));
+    let row = sample.queue(Chore { deed: Deed::Hang, ..Chore::default() }).await;
+    HANGING.acquire().await.unwrap().forget();
+    stop.cancel();
+    workers.await.unwrap().unwrap();
+    assert_eq!(sample.row(row.pulp_id).await.state, state::WAITING);
+    assert!(progress_report::Entity::find().all(sample.app.db.read()).await.unwrap().is_empty());
+});
+
+on_both!(an_immediate_task_ends_before_its_client_is_answered, |sample| {
+    let me = Listed::announce(&sample.app, "api", 1).await.unwrap();
+    sample.app.queue.runs_inline(&me);
+    let errand = || Dispatch::new(&Errand { to: "a".to_owned() }).unwrap().in_domain(sample.app.domain);
+    let done = inline::dispatch(&sample.app, errand()).await.unwrap();
+    assert_eq!((done.state.as_str(), done.result), (state::COMPLETED, Some("a".into())));
+
+    let busy = sample.exclusive("a").await;
+    let queued = inline::dispatch(&sample.app, errand()).await.unwrap();
+    assert_eq!((queued.state.as_str(), queued.unblocked_at), (state::WAITING, None), "its lock is not free");
+    sample.end_of_waiting(busy).await;
+    assert_eq!(sample.claimed().await, Some(queued.pulp_id));
+});
+
+on_both!(every_change_of_a_task_is_told_in_its_order, |sample| {
+    let id = sample.queue(Chore { deed: Deed::Fail, ..Chore::default() }).await.pulp_id;
+    sample.run_one().await;
+    let events = task_event::Entity::find().order_by_asc(task_event::Column::Seq).all(sample.app.db.read()).await;
+    let told: Vec<_> = events.unwrap().into_iter().filter(|event| event.kind == "state").collect();
+    assert!(told.iter().all(|event| event.task_id == id));
+    let states: Vec<_> = told.iter().map(|event| event.body["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["waiting", "running", "failed"]);
+    assert!(told[2].body["error"]["description"].as_str().unwrap().contains("It went wrong."));
 });
 
 on_both!(a_process_with_the_number_of_a_dead_one_is_listed_beside_it, |sample| {

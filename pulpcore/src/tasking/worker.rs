@@ -95,10 +95,10 @@ impl Slots {
                 self.note(report);
             }
             let stopping = self.stop.is_cancelled();
+            let succeeded = self.turn(stopping).await;
             if stopping && self.busy.is_empty() && self.ended.is_empty() {
                 return;
             }
-            let succeeded = self.turn(stopping).await;
             if !self.reported.is_empty() {
                 continue;
             }
