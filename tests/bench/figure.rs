@@ -40,6 +40,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// At most so many times the peer's number.
     RatioAtMost(f64),
+    /// At least so many times the peer's number.
+    RatioAtLeast(f64),
     /// Nothing: the figure helps to read the others.
     None,
 }
@@ -104,6 +106,7 @@ impl Figure {
             Target::AtMost(most) => Some(figure <= most),
             Target::AtLeast(least) => Some(figure >= least),
             Target::RatioAtMost(most) => Some(self.ratio()? <= most),
+            Target::RatioAtLeast(least) => Some(self.ratio()? >= least),
             Target::None => None,
         }
     }
@@ -127,6 +130,7 @@ impl Figure {
             Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
             Target::AtLeast(least) => format!("≥ {}", self.unit.show(least)),
             Target::RatioAtMost(most) => format!("≤ {most:.2} x peer"),
+            Target::RatioAtLeast(least) => format!("≥ {least:.2} x peer"),
             Target::None => String::new(),
         }
     }

@@ -118,6 +118,14 @@ impl Lab {
 }
 
 impl Subject {
+    /// Stops the server and starts it again with more flags for `serve`.
+    pub(crate) async fn again(self, lab: &Lab, flags: &[&str]) -> Result<Self> {
+        let Self { server, database, url } = self;
+        let database_url = (database == Database::Postgres).then_some(url.as_str());
+        let server = Server::start_in(server.stop().await?, &lab.program, database_url, flags).await?;
+        Ok(Self { server, database, url })
+    }
+
     /// Stops the server. Its files stay until the lab is closed: for some minutes after a deletion ext4 looks at every
     /// inode that it might use again, and whoever makes files then pays for what the subject before has left.
     pub(crate) async fn stop(self) -> Result<()> {

@@ -13,6 +13,7 @@ mod rows;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod tasks;
 mod version;
 
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ enum Subject {
     Rest,
     /// Changing, publishing and forgetting repositories of 10,000 and of 1,000,000 units
     Version,
+    /// How long a tiny task takes, and how many of them a second
+    Tasks,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -114,6 +117,7 @@ async fn subjects(args: &Args, lab: &Lab, databases: &[Database], table: &mut Ta
                 Subject::Sync => sync::measure(lab, database, args.runs, table).await?,
                 Subject::Rest => rest::measure(lab, database, args.runs, table).await?,
                 Subject::Version => version::measure(lab, database, args.runs, table).await?,
+                Subject::Tasks => tasks::measure(lab, database, args.runs, table).await?,
             }
         }
     }

@@ -46,6 +46,19 @@ impl Server {
     /// When it does not announce its address in time; its log is part of the error.
     pub(crate) async fn start(program: &Path, room: &Path, database: Option<&str>) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("server-").tempdir_in(room).context("no folder for the server")?;
+        Self::start_in(data, program, database, &[]).await
+    }
+
+    /// The same in a folder that a server may have used before, with more flags for `serve`.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn start_in(
+        data: TempDir,
+        program: &Path,
+        database: Option<&str>,
+        flags: &[&str],
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         // Settings of whoever runs this are none of the new server's.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PULP_")) {
@@ -55,7 +68,7 @@ impl Server {
         if let Some(url) = database {
             command.env("PULP_DATABASE_URL", url);
         }
-        command.args(["serve", "--bind", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.args(["serve", "--bind", "127.0.0.1:0", "--data-dir"]).arg(data.path()).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
         let log = Log::default();

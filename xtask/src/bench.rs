@@ -9,7 +9,7 @@ use crate::{sh, start};
 /// What goes to the program that measures; it explains itself: `cargo xtask bench sync --help`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `sync`, `rest` or `version`, and how to measure them: `cargo xtask bench sync --help` explains.
+    /// `sync`, `rest`, `version` or `tasks`, and how to measure them: `cargo xtask bench sync --help` explains.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     measure: Vec<OsString>,
 }

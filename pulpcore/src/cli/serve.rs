@@ -19,6 +19,9 @@ pub(super) struct Serve {
     /// The address and port to listen on [default: 127.0.0.1:24817]
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<SocketAddr>,
+    /// How many tasks this process runs at a time [default: the number of cores, at least 2]
+    #[arg(long, value_name = "NUMBER")]
+    workers: Option<usize>,
 }
 
 impl Serve {
@@ -30,6 +33,9 @@ impl Serve {
         }
         if let Some(address) = self.bind {
             options = options.set("bind", address.to_string());
+        }
+        if let Some(workers) = self.workers {
+            options = options.set("workers", workers.to_string());
         }
         let settings = Settings::load(&options)?.settings;
         telemetry::init(settings.log_format, &settings.log_filter)?;
