@@ -114,6 +114,9 @@ pub struct Settings {
     // Tidying up.
     /// For how many minutes content that is in no repository is safe from orphan clean-up.
     pub orphan_protection_time: u64,
+    /// For how many minutes a file that no artifact has is safe from orphan clean-up: an artifact has its file first, and
+    /// its row a moment later. Files that nobody knows are left by processes that were killed in between.
+    pub stray_file_protection_time: u64,
     /// After how many minutes an unfinished upload may be removed; 0 keeps it for ever.
     pub upload_protection_time: u64,
     /// After how many minutes a temporary file may be removed; 0 keeps it for ever.
@@ -239,6 +242,7 @@ impl Settings {
             sync_max_in_flight_mb: 64,
             sync_batch_size: 500,
             orphan_protection_time: 24 * 60,
+            stray_file_protection_time: 60,
             upload_protection_time: 0,
             tmpfile_protection_time: 0,
             task_protection_time: 0,

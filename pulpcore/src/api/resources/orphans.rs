@@ -57,8 +57,6 @@ struct Body {
 
 /// Rows in one transaction: others write in between.
 const BATCH: usize = 1000;
-/// How long a file may lie without a row: an artifact has its file first, and its row a moment later.
-const UNNAMED: Duration = Duration::hours(1);
 /// How often a batch is tried whose rows come into use while it is deleted.
 const TRIES: usize = 5;
 
@@ -76,12 +74,12 @@ impl Task for OrphanCleanup {
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let minutes = match self.orphan_protection_time {
-            Some(minutes) => minutes,
-            None => i64::try_from(cx.app().settings.orphan_protection_time).map_err(Error::internal)?,
+        let settings = &cx.app().settings;
+        let before = match self.orphan_protection_time {
+            Some(minutes) => ago(minutes),
+            None => ago(i64::try_from(settings.orphan_protection_time).map_err(Error::internal)?),
         };
-        // Beyond the calendar's beginning there is nothing.
-        let before = now().checked_sub(Duration::minutes(minutes)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let unnamed_before = ago(i64::try_from(settings.stray_file_protection_time).map_err(Error::internal)?);
         let given = self.content_hrefs.map(|refs| refs.into_iter().map(|unit| unit.id).collect::<Vec<_>>());
         let cleanup = Cleanup { cx: &cx, before: comparable(before), domain: cx.domain() };
 
@@ -133,7 +131,7 @@ impl Task for OrphanCleanup {
         if stray > 0 {
             tracing::info!(stray, "Bytes of uploads that are no more were removed.");
         }
-        let stray = artifacts::sweep(cx.app(), before.min(now() - UNNAMED)).await?;
+        let stray = artifacts::sweep(cx.app(), before.min(unnamed_before)).await?;
         if stray > 0 {
             tracing::info!(stray, "Files that no artifact has were removed.");
         }
@@ -142,6 +140,11 @@ impl Task for OrphanCleanup {
 }
 
 register!(TaskKind::of::<OrphanCleanup>());
+
+/// So many minutes ago; before the calendar's beginning there is nothing.
+fn ago(minutes: i64) -> OffsetDateTime {
+    now().checked_sub(Duration::minutes(minutes)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
 
 /// `orphans/cleanup/`.
 pub(super) fn endpoints() -> Vec<Endpoint> {

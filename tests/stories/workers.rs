@@ -1,0 +1,84 @@
+//! Many worker processes on one database, and what happens when they are killed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use pulpcore::testkit::{Backend, FixtureServer};
+use serde_json::json;
+
+use crate::common::{Server, Site};
+
+/// How many processes work at a time.
+const PROCESSES: usize = 8;
+/// How many repositories they work on.
+const REPOSITORIES: usize = 12;
+/// How many files each of them has.
+const FILES: usize = 150;
+const WORKER: [&str; 4] = ["--roles", "worker", "--workers", "2"];
+
+/// `PULP_KILL_SECONDS` makes it longer than it is in the suite.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about() -> Result<()> {
+    let seconds = std::env::var("PULP_KILL_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let site = Site::on(Backend::Postgres).await?;
+    let files = FixtureServer::start().await;
+    let api = site.serve_with(&["--roles", "api"], &[]).await?;
+    let mut repositories = Vec::new();
+    for n in 0..REPOSITORIES {
+        files.generate(&format!("r{n}/f{{n}}.bin"), FILES, 3000);
+        files.manifest(&format!("r{n}/PULP_MANIFEST"));
+        let manifest = files.url(&format!("r{n}/PULP_MANIFEST"));
+        repositories.push(api.api.repository(&format!("r{n}"), &manifest, "immediate").await?);
+    }
+    let mut workers = Vec::new();
+    for _ in 0..PROCESSES {
+        workers.push(site.serve_with(&WORKER, &[]).await?);
+    }
+
+    let began = Instant::now();
+    let (mut round, mut missed) = (0, 0);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let repository = &repositories[round % REPOSITORIES];
+        let sync = api.dispatch(&format!("{repository}sync/"), &json!({ "optimize": false, "mirror": true })).await?;
+        // Emptied, so that the next sync makes a version again; and what has no owner goes, so that it downloads again.
+        api.dispatch(&format!("{repository}modify/"), &json!({ "remove_content_units": ["*"] })).await?;
+        api.dispatch("publications/file/file/", &json!({ "repository": repository })).await?;
+        if round % 3 == 0 {
+            api.dispatch("orphans/cleanup/", &json!({ "orphan_protection_time": 0 })).await?;
+        }
+        api.task(&sync, |task| task["state"] != "waiting").await?;
+        workers.remove(round * 5 % PROCESSES).kill().await?;
+        workers.push(site.serve_with(&WORKER, &[]).await?);
+        round += 1;
+    }
+
+    while let Some(task) = unfinished(&api).await? {
+        api.ended_task(&task).await?;
+    }
+    let failed = api.api.get("tasks/?state=failed&limit=1000").await?;
+    for task in failed["results"].as_array().context("a list")? {
+        ensure!(task["error"]["description"] == "Worker has gone missing.", "{task}");
+        missed += 1;
+    }
+    println!("{round} processes were killed, {missed} tasks failed of it");
+    ensure!(missed > 0, "nobody was killed at work in {round} rounds");
+    ensure!(site.query("SELECT COUNT(*) AS n FROM core_taskreservation").await? == 0, "a lock is held");
+    for worker in workers {
+        worker.stop().await?;
+    }
+    api.stop().await?;
+
+    let server = site.serve_with(&[], &[("PULP_STRAY_FILE_PROTECTION_TIME", "0")]).await?;
+    server.run("orphans/cleanup/", &json!({ "orphan_protection_time": 0 })).await?;
+    site.check().await?;
+    let (known, there) = (server.count("artifacts/").await?, site.artifact_files().len());
+    ensure!(i64::try_from(there) == Ok(known), "{there} files for {known} artifacts");
+    server.stop().await
+}
+
+/// The first task that waits or runs, if there is one.
+async fn unfinished(api: &Server) -> Result<Option<String>> {
+    let list = "tasks/?state__in=waiting,running,canceling&ordering=pulp_created&limit=1&fields=pulp_href";
+    let page = api.api.get(list).await?;
+    Ok(page["results"][0]["pulp_href"].as_str().map(str::to_owned))
+}
