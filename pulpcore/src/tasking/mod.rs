@@ -14,7 +14,9 @@ pub(crate) mod inline;
 pub(crate) mod life;
 mod locks;
 mod progress;
+pub(crate) mod pulse;
 mod queue;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wake;
