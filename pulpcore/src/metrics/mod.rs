@@ -8,7 +8,7 @@
 pub(crate) mod otel;
 mod process;
 mod queue;
-#[cfg(all(test, feature = "testkit", feature = "sqlite"))]
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

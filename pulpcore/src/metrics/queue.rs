@@ -212,4 +212,18 @@ mod tests {
         assert_eq!(by_type["sample/chores"].waiting, 0);
         assert!(!by_type.contains_key("other"));
     }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn tasks_that_have_ended_are_not_looked_at() {
+        #[derive(FromQueryResult)]
+        struct Step {
+            detail: String,
+        }
+        let sample = crate::sample::Sample::sqlite().await;
+        let plan = format!("EXPLAIN QUERY PLAN {UNFINISHED}");
+        let plan: Vec<Step> = rows(sample.app.db.read(), &plan, Vec::new()).await.unwrap();
+        let first = plan.first().map_or("", |step| &step.detail);
+        assert_eq!(first, "SEARCH core_task USING INDEX ix_core_task_state_seq (state=?)");
+    }
 }

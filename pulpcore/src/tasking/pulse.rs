@@ -109,3 +109,33 @@ impl Drop for Watch<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_loop_that_panics_has_died_and_one_that_ends_has_not() {
+        let pulse = Pulse::default();
+        drop(pulse.watch());
+        assert!(matches!(pulse.workers(), Workers::Unstarted));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _watch = pulse.watch();
+            panic!("a bug");
+        }));
+        assert!(panicked.is_err() && matches!(pulse.workers(), Workers::Died));
+    }
+
+    #[test]
+    fn a_beat_that_was_not_written_is_a_beat_all_the_same() {
+        let pulse = Pulse::default();
+        assert!(pulse.heart("worker").is_none());
+        pulse.beats("worker", true);
+        let first = pulse.heart("worker").unwrap();
+        pulse.beats("worker", false);
+        let second = pulse.heart("worker").unwrap();
+        assert!(second.beat >= first.beat && second.written == first.written);
+    }
+}

@@ -78,7 +78,7 @@ async fn a_heartbeat_that_nobody_writes_down_makes_a_process_not_ready_but_not_d
 async fn workers_that_are_busy_are_well_and_workers_that_do_not_look_for_tasks_are_not() {
     let Sample { app, .. } = &Sample::sqlite().await;
     let later = Instant::now() + ttl(app) * 3;
-    let asked = || [Question::Live, Question::Ready].map(|question| the_loop(app, later, question).status);
+    let asked = || [Question::Live, Question::Ready].map(|question| workers_loop(app, later, question).status);
     assert_eq!(asked(), [Status::Pass, Status::Fail], "they have not begun");
     app.queue.pulse.waits(false);
     assert_eq!(asked(), [Status::Pass, Status::Pass], "all are busy");
@@ -86,4 +86,17 @@ async fn workers_that_are_busy_are_well_and_workers_that_do_not_look_for_tasks_a
     assert_eq!(asked(), [Status::Fail, Status::Fail], "they should have looked long ago");
     app.queue.pulse.turns();
     assert_eq!(asked(), [Status::Pass, Status::Fail], "the database hangs");
+}
+
+#[cfg(all(feature = "testkit", feature = "postgres"))]
+#[tokio::test]
+async fn a_process_that_nobody_can_wake_says_so_and_goes_on() {
+    let Sample { app, .. } = &Sample::postgres().await;
+    assert_eq!(wake_ups(app).status, Status::Warn);
+    let mut news = app.queue.watch();
+    let carrying = tokio::spawn(crate::tasking::wake::carry(app.queue.clone()));
+    // The first thing that it says once it hears.
+    news.changed().await.unwrap();
+    assert_eq!(wake_ups(app).status, Status::Pass);
+    carrying.abort();
 }
