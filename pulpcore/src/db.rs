@@ -109,6 +109,30 @@ impl Db {
         self.backend() == DbBackend::Sqlite
     }
 
+    /// How many connections are open, and how many of them nobody uses at the moment.
+    pub(crate) fn connections(&self) -> Connections {
+        let pools = self.writer.iter().map(|(writer, _)| writer).chain([&self.pool]);
+        let mut sum = Connections::default();
+        for pool in pools {
+            let (open, idle) = match pool.get_database_backend() {
+                #[cfg(feature = "sqlite")]
+                DbBackend::Sqlite => {
+                    let pool = pool.get_sqlite_connection_pool();
+                    (pool.size(), pool.num_idle())
+                }
+                #[cfg(feature = "postgres")]
+                DbBackend::Postgres => {
+                    let pool = pool.get_postgres_connection_pool();
+                    (pool.size(), pool.num_idle())
+                }
+                _ => (0, 0),
+            };
+            sum.open += u64::from(open);
+            sum.idle += idle as u64;
+        }
+        sum
+    }
+
     /// Closes all connections.
     pub async fn close(self) -> Result<()> {
         if let Some((writer, _)) = self.writer {
@@ -116,6 +140,13 @@ impl Db {
         }
         Ok(self.pool.close().await?)
     }
+}
+
+/// The connections of a process to its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub(crate) open: u64,
+    pub(crate) idle: u64,
 }
 
 /// A writing transaction; rolled back unless [`WriteTx::commit`] is called.

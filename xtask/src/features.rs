@@ -1,4 +1,4 @@
-//! `cargo xtask features`: every plugin alone, none, all, and each with each database alone.
+//! `cargo xtask features`: every plugin alone, none, all, and each with each database alone; and what else there is to choose.
 //!
 //! Features are added together by cargo, so a crate that forgot one of its own builds as long as another crate asks
 //! for it. Only a build without the others shows it.
@@ -8,6 +8,9 @@ use anyhow::Result;
 use crate::start::Server;
 use crate::workspace::{DATABASES, plugin_features};
 use crate::{sh, start};
+
+/// Features that stand neither for a plugin nor for a database.
+const EXTRAS: [&str; 1] = ["otel"];
 
 /// Nothing to choose yet.
 #[derive(clap::Args)]
@@ -19,7 +22,8 @@ pub(crate) struct Args {}
 ///
 /// When a combination does not build, or a build does not answer.
 pub(crate) fn run(_: &Args) -> Result<()> {
-    for features in combinations(&plugin_features()?) {
+    let plugins = plugin_features()?;
+    for features in combinations(&plugins).into_iter().chain(EXTRAS.map(|extra| vec![extra, DATABASES[0]])) {
         let features = features.join(",");
         sh::run(sh::cargo().args(["check", "--package", "pulp", "--no-default-features", "--features", &features]))?;
     }

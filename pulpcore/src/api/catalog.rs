@@ -102,6 +102,9 @@ fn claims_of(settings: &Settings, live: &[&LiveApi]) -> Result<()> {
     let mut claims: Vec<(String, String)> = vec![("the content service".into(), settings.content_path_prefix.clone())];
     claims.extend(roots(settings).into_iter().map(|root| ("the REST API".to_owned(), root)));
     claims.push(("the health checks".into(), "/health/".into()));
+    if settings.metrics {
+        claims.push(("the metrics".into(), "/metrics/".into()));
+    }
     for api in live {
         claims
             .extend(api.claims.iter().map(|claim| (format!("'{}' of '{}'", api.name, api.label), (*claim).to_owned())));

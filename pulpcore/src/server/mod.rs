@@ -4,6 +4,7 @@
 //! use the same two.
 
 mod access;
+mod health;
 mod lock;
 mod routes;
 
@@ -43,6 +44,8 @@ pub struct Running {
     signs_of_life: Vec<(Listed, JoinHandle<()>)>,
     /// Wake-ups from and to other processes.
     carrying: Option<JoinHandle<()>>,
+    #[cfg(feature = "otel")]
+    exporting: Option<crate::metrics::otel::Exporting>,
     _lock: Option<Lock>,
 }
 
@@ -79,6 +82,9 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         new_admin_password = auth::ensure_admin(&app.db, password).await?;
     }
 
+    #[cfg(feature = "otel")]
+    let exporting = crate::metrics::otel::Exporting::from_environment(&app)?;
+
     let stop = CancellationToken::new();
     let mut signs_of_life = Vec::new();
     for (role, name) in [(Role::Api, "api"), (Role::Content, "content")] {
@@ -107,7 +113,19 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     });
     let roles: Vec<String> = app.settings.roles.iter().map(ToString::to_string).collect();
     tracing::info!(roles = roles.join(","), "listening on http://{address}");
-    Ok(Running { address, app, new_admin_password, stop, listening, working, signs_of_life, carrying, _lock: lock })
+    Ok(Running {
+        address,
+        app,
+        new_admin_password,
+        stop,
+        listening,
+        working,
+        signs_of_life,
+        carrying,
+        #[cfg(feature = "otel")]
+        exporting,
+        _lock: lock,
+    })
 }
 
 impl Running {
@@ -145,6 +163,10 @@ impl Running {
         if let Some(carrying) = self.carrying {
             carrying.abort();
             let _ = carrying.await;
+        }
+        #[cfg(feature = "otel")]
+        if let Some(exporting) = self.exporting {
+            exporting.stop().await;
         }
         self.app.db.clone().close().await
     }

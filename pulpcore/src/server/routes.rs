@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
-use sea_orm::ConnectionTrait;
 
-use super::access;
+use super::{access, health};
 use crate::api::catalog::{Catalog, long_root, roots};
 use crate::app::App;
 use crate::settings::Role;
-use crate::{api, content, registry};
+use crate::{api, content, metrics, registry};
 
 const NOT_FOUND: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>Not Found</title></head>\n<body>\n\
      <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
@@ -21,9 +20,10 @@ const NOT_FOUND: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>Not F
 /// The routes of the roles that the settings name, with what is around every request.
 pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
     let is = |role| app.settings.has_role(role);
-    let mut router = Router::new()
-        .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready).with_state(app.clone()));
+    let mut router = health::router(app);
+    if app.settings.metrics {
+        router = router.merge(metrics::router(app));
+    }
     if is(Role::Api) {
         router = router.merge(api::router::router(app, catalog));
     }
@@ -49,17 +49,6 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
         // Bodies are bounded where they are read, by the settings.
         .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::from_fn(access::log))
-}
-
-/// Whether the database answers.
-async fn ready(State(app): State<App>) -> Response {
-    match app.db.read().execute_unprepared("SELECT 1").await {
-        Ok(_) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "The database does not answer.");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
-        }
-    }
 }
 
 /// Nothing is there: JSON for clients of the API, a page for everybody else.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::both_databases;
 use crate::models::app_status;
+use crate::tasking::Dispatch;
 use crate::testkit::{Backend, TestPulp};
 use sea_orm::EntityTrait;
 
@@ -131,10 +132,44 @@ async fn every_operation_has_an_id_of_its_own() {
 async fn a_process_does_what_its_roles_say() {
     let pulp = TestPulp::with(Backend::Sqlite, |settings| settings.roles = [Role::Content].into()).await;
     pulp.get("repositories/").await.missing();
-    assert_eq!(pulp.get("/health/live").await.expect(200).text(), "alive\n");
-    assert_eq!(pulp.get("/health/ready").await.expect(200).text(), "ready\n");
+    assert_eq!(pulp.get("/health/live").await.ok()["status"], "pass");
+    let ready = pulp.get("/health/ready").await.ok();
+    assert_eq!(
+        ready["roles"].as_object().map(|roles| roles.keys().cloned().collect()),
+        Some(vec!["content".to_owned()]),
+        "{ready}"
+    );
+    assert_eq!(ready["roles"]["content"]["checks"]["database"], json!({ "status": "pass" }));
     let listed = app_status::Entity::find().all(pulp.app().db.read()).await.unwrap();
     assert!(listed.iter().all(|row| row.app_type == "content"), "{listed:?}");
+    pulp.finish().await;
+}
+
+#[tokio::test]
+async fn a_process_that_only_works_answers_whoever_supervises_it() {
+    let pulp = TestPulp::with(Backend::Sqlite, |settings| settings.roles = [Role::Worker].into()).await;
+    // Once a task has ended, the workers have begun.
+    let app = pulp.app();
+    let kind = registry::get().task("core/purges").unwrap();
+    let prepared = (kind.prepare)(app.clone(), serde_json::Map::new()).await.unwrap();
+    let task = app.queue.dispatch(Dispatch::of(kind, prepared).in_domain(app.domain)).await.unwrap();
+    app.queue.ended(task.pulp_id).await.unwrap();
+
+    assert_eq!(pulp.get("/health/live").await.ok()["roles"]["worker"]["checks"]["heart"], json!({ "status": "pass" }));
+    let ready = pulp.get("/health/ready").await.ok();
+    let checks = ready["roles"]["worker"]["checks"].as_object().unwrap();
+    assert_eq!(checks.keys().collect::<Vec<_>>(), ["database", "heartbeat", "loop", "media", "migrations"]);
+    assert_eq!((&ready["status"], ready["roles"].as_object().unwrap().len()), (&json!("pass"), 1));
+    let metrics = pulp.send(pulp.anonymous(Method::GET, "/metrics")).await.expect(200);
+    assert!(metrics.text().contains("\npulp_workers_online 2\n"), "{}", metrics.text());
+    pulp.get("status/").await.missing();
+    pulp.finish().await;
+}
+
+#[tokio::test]
+async fn metrics_can_be_turned_off() {
+    let pulp = TestPulp::with(Backend::Sqlite, |settings| settings.metrics = false).await;
+    pulp.get("/metrics").await.missing();
     pulp.finish().await;
 }
 

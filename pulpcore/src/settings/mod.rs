@@ -85,6 +85,8 @@ pub struct Settings {
     pub max_json_body: u64,
     /// The largest file that may be uploaded, in bytes.
     pub max_upload_size: u64,
+    /// Whether `/metrics` answers, without credentials: it tells types and numbers of tasks, and what the process uses.
+    pub metrics: bool,
 
     // Processes.
     /// What this process does: any of `api`, `content`, `worker`.
@@ -231,6 +233,7 @@ impl Settings {
             content_path_prefix: "/pulp/content/".to_owned(),
             max_json_body: 10 * MIB,
             max_upload_size: 64 * 1024 * MIB,
+            metrics: true,
             roles: [Role::Api, Role::Content, Role::Worker].into(),
             workers: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             worker_ttl: 30,

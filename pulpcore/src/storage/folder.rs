@@ -273,6 +273,10 @@ impl Folder {
         blocking(move || paths.iter().try_for_each(|path| remove(path))).await
     }
 
+    pub(super) fn artifacts_path(&self) -> PathBuf {
+        self.root.join(ARTIFACTS)
+    }
+
     pub(super) fn usage(&self) -> Result<Usage> {
         let fs = rustix::fs::fstatvfs(&self.artifacts).map_err(io::Error::from)?;
         Ok(Usage {

@@ -10,6 +10,7 @@
 mod barrier;
 mod digest;
 mod folder;
+mod obstacle;
 mod parts;
 mod read;
 mod receive;
@@ -34,6 +35,7 @@ use tokio::task::JoinError;
 use uuid::Uuid;
 
 pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
+pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};

@@ -42,6 +42,11 @@ impl Spool {
         Ok((file, Spooled { path, moved: false, _spool: Some(Arc::clone(self)) }))
     }
 
+    /// Where they lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.own
+    }
+
     /// Removes what dead processes left in the spool; says how many files that were.
     pub(super) fn sweep(&self) -> io::Result<u64> {
         let _guard = lock_spool(&self.spool)?;

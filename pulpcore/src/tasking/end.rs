@@ -32,6 +32,8 @@ pub(super) struct Freed {
     pub(super) ended: usize,
     /// How many tasks may be taken now that could not before.
     pub(super) ready: usize,
+    /// In which states they ended.
+    pub(super) states: Vec<(Uuid, &'static str)>,
 }
 
 /// How a failure stands in a task's row.
@@ -51,7 +53,7 @@ pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) ->
     locks::take_turns(tx, &locks).await?;
 
     let mut told = Vec::new();
-    let mut by_state = HashMap::<&str, Vec<Uuid>>::new();
+    let mut by_state = HashMap::<&'static str, Vec<Uuid>>::new();
     for (id, ended) in tasks {
         let (state, error, result) = match ended {
             Ended::Completed(result) => (state::COMPLETED, None, result.clone()),
@@ -79,6 +81,7 @@ pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) ->
         freed.ended += ids.len();
         progress::settle(tx, &ids, state).await?;
         staging::forget(&**tx, &ids).await?;
+        freed.states.extend(ids.iter().map(|id| (*id, state)));
         gone.extend(ids);
     }
     events::record(tx, told).await?;

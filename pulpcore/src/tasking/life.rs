@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::end::{Ended, end, failure};
 use super::queue::Queue;
+use super::tally;
 use crate::app::App;
 use crate::db::{WriteTx, now, rows};
 use crate::error::{Error, Result};
@@ -38,17 +39,17 @@ impl Listed {
             };
             Self(names.into_iter().map(row).collect())
         };
-        let usual = listed(names(None, &host, slots));
-        if usual.list(app).await? {
-            return Ok(usual);
+        let mut listed_as = listed(names(None, &host, slots));
+        if !listed_as.list(app).await? {
+            // In a container every process has the same number. One that was killed stays listed until it is missed, and
+            // another host of the same name may be up.
+            listed_as = listed(names(Some(Uuid::now_v7()), &host, slots));
+            if !listed_as.list(app).await? {
+                return Err(Error::internal("two processes are listed under one random name"));
+            }
         }
-        // In a container every process has the same number. One that was killed stays listed until it is missed, and
-        // another host of the same name may be up.
-        let apart = listed(names(Some(Uuid::now_v7()), &host, slots));
-        match apart.list(app).await? {
-            true => Ok(apart),
-            false => Err(Error::internal("two processes are listed under one random name")),
-        }
+        app.queue.pulse.beats(app_type, true);
+        Ok(listed_as)
     }
 
     /// Inserts the entries; none if one of the names is taken.
@@ -103,7 +104,11 @@ impl Listed {
         let mut last = Instant::now();
         loop {
             tokio::time::sleep(ttl / 5).await;
-            match tokio::time::timeout(ttl / 5, self.beat(&app)).await {
+            let beat = tokio::time::timeout(ttl / 5, self.beat(&app)).await;
+            if let Some(row) = self.0.first() {
+                app.queue.pulse.beats(&row.app_type, matches!(beat, Ok(Ok(()))));
+            }
+            match beat {
                 Ok(Ok(())) => last = Instant::now(),
                 Ok(Err(error)) => tracing::warn!(error = error.log(), "The heartbeat could not be written."),
                 Err(_) => tracing::warn!("The database did not take the heartbeat in time."),
@@ -162,6 +167,7 @@ pub(crate) async fn look_after_others(app: App) {
 #[derive(FromQueryResult)]
 struct Orphan {
     pulp_id: Uuid,
+    task_type: String,
     state: String,
 }
 
@@ -170,7 +176,7 @@ struct Orphan {
 /// On SQLite there is one process, so at its start every one in the table is gone. On PostgreSQL those are gone that have
 /// been silent for too long.
 pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
-    let orphans = "SELECT t.pulp_id, t.state FROM core_task t WHERE t.state IN ('running', 'canceling') \
+    let orphans = "SELECT t.pulp_id, t.task_type, t.state FROM core_task t WHERE t.state IN ('running', 'canceling') \
          AND NOT EXISTS (SELECT 1 FROM core_appstatus w WHERE w.pulp_id = t.worker_id)";
     let silent = "extract(epoch FROM clock_timestamp() - last_heartbeat) > ttl_seconds * 0.8";
     if !app.db.is_sqlite() {
@@ -200,6 +206,11 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
     tx.commit().await?;
     for orphan in &orphans {
         tracing::warn!(task = %orphan.pulp_id, "The worker of a running task is gone; the task is failed.");
+    }
+    for (id, state) in &freed.states {
+        if let Some(orphan) = orphans.iter().find(|orphan| orphan.pulp_id == *id) {
+            app.queue.tally.count(tally::label(&orphan.task_type), state, None);
+        }
     }
     told(&app.queue, freed.ended, freed.ready);
     Ok(freed.ended)

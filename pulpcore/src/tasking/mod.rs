@@ -16,7 +16,9 @@ mod locks;
 #[cfg(test)]
 mod model;
 mod progress;
+pub(crate) mod pulse;
 mod queue;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wake;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
@@ -16,6 +16,8 @@ use super::end::{Ended, Freed, end};
 use super::events::{self, Event};
 use super::inline::Inline;
 use super::life::Listed;
+use super::pulse::Pulse;
+use super::tally::{self, Tally};
 use super::wake::Wakes;
 use crate::db::{Db, now};
 use crate::error::{Error, Result};
@@ -27,8 +29,18 @@ pub struct Queue {
     pub(super) db: Db,
     pub(super) wakes: Wakes,
     /// What runs here, and how to stop it.
-    running: Arc<Mutex<HashMap<Uuid, CancellationToken>>>,
+    running: Arc<Mutex<HashMap<Uuid, Running>>>,
     pub(super) inline: Arc<Inline>,
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) tally: Tally,
+}
+
+/// A task that runs here.
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    label: &'static str,
+    since: Instant,
 }
 
 /// How long whoever waits for news of other processes sleeps at most: one wake-up may be lost.
@@ -38,7 +50,8 @@ impl Queue {
     /// A queue over a database.
     pub fn new(db: Db) -> Self {
         let wakes = Wakes::new(!db.is_sqlite());
-        Self { db, wakes, running: Arc::default(), inline: Arc::default() }
+        let (pulse, tally) = (Arc::default(), Tally::default());
+        Self { db, wakes, running: Arc::default(), inline: Arc::default(), pulse, tally }
     }
 
     /// Queues a task and wakes a worker.
@@ -71,6 +84,7 @@ impl Queue {
         let freed = end(&tx, ended, &state::UNFINISHED).await?;
         let claimed = claim::claim(&tx, free).await?;
         tx.commit().await?;
+        self.count(&freed.states);
         // With a worker left over here, nothing is left over for others.
         if freed.ready > 0 && claimed.len() == free.len() {
             self.wakes.ready();
@@ -114,13 +128,14 @@ impl Queue {
             match row.state.as_str() {
                 state::WAITING => {
                     let tx = self.db.write().await?;
-                    let Freed { ended, ready } = end(&tx, &[(id, Ended::Canceled)], &[state::WAITING]).await?;
+                    let Freed { ended, ready, .. } = end(&tx, &[(id, Ended::Canceled)], &[state::WAITING]).await?;
                     tx.commit().await?;
                     if ready > 0 {
                         self.wakes.ready();
                     }
                     // Else a worker took it in this moment.
                     if ended == 1 {
+                        self.tally.count(tally::label(&row.task_type), state::CANCELED, None);
                         self.wakes.news();
                         return self.find(id).await;
                     }
@@ -186,10 +201,21 @@ impl Queue {
     }
 
     /// A task begins to run here: what stops it.
-    pub(super) fn started(&self, id: Uuid) -> CancellationToken {
-        let token = CancellationToken::new();
-        self.lock_running().insert(id, token.clone());
-        token
+    pub(super) fn started(&self, row: &task::Model) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let running = Running { stop: stop.clone(), label: tally::label(&row.task_type), since: Instant::now() };
+        self.lock_running().insert(row.pulp_id, running);
+        stop
+    }
+
+    /// Counts tasks that ran here and have ended.
+    fn count(&self, ended: &[(Uuid, &'static str)]) {
+        let running = self.lock_running();
+        for (id, state) in ended {
+            if let Some(ran) = running.get(id) {
+                self.tally.count(ran.label, state, Some(ran.since.elapsed()));
+            }
+        }
     }
 
     /// A task runs here no more.
@@ -200,13 +226,12 @@ impl Queue {
     /// Stops a task if it runs here.
     pub(super) fn interrupt(&self, id: Uuid) -> bool {
         let running = self.lock_running();
-        let token = running.get(&id);
-        token.map(CancellationToken::cancel).is_some()
+        running.get(&id).map(|task| task.stop.cancel()).is_some()
     }
 
     /// Stops all that runs here.
     pub(super) fn interrupt_all(&self) {
-        self.lock_running().values().for_each(CancellationToken::cancel);
+        self.lock_running().values().for_each(|task| task.stop.cancel());
     }
 
     /// Stops what runs here and should not: it was canceled elsewhere, or its worker was given up.
@@ -227,7 +252,7 @@ impl Queue {
         Ok(())
     }
 
-    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

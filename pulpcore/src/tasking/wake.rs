@@ -142,7 +142,9 @@ mod postgres {
 
     async fn listen(queue: &Queue) {
         loop {
-            if let Err(error) = hear(&queue.db, queue).await {
+            let lost = hear(&queue.db, queue).await;
+            queue.pulse.hears(false);
+            if let Err(error) = lost {
                 tracing::debug!(%error, "The connection that hears of wake-ups is lost.");
             }
             tokio::time::sleep(AGAIN).await;
@@ -156,6 +158,7 @@ mod postgres {
         let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(CHANNEL).await?;
+        queue.pulse.hears(true);
         let inner = &queue.wakes.0;
         // Whatever was said before is not heard.
         bump(&inner.ready);

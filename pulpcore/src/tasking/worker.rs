@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -88,6 +89,8 @@ impl Slots {
     }
 
     async fn work(mut self) {
+        let pulse = Arc::clone(&self.app.queue.pulse);
+        let _watch = pulse.watch();
         let mut ready = self.app.queue.wakes.watch_ready();
         loop {
             ready.borrow_and_update();
@@ -95,6 +98,7 @@ impl Slots {
                 self.note(report);
             }
             let stopping = self.stop.is_cancelled();
+            pulse.turns();
             let succeeded = self.turn(stopping).await;
             if stopping && self.busy.is_empty() && self.ended.is_empty() {
                 return;
@@ -103,6 +107,7 @@ impl Slots {
                 continue;
             }
             let idle = !self.free.is_empty() && !stopping;
+            pulse.waits(idle || !succeeded);
             tokio::select! {
                 Some(report) = self.reported.recv() => self.note(report),
                 _ = ready.changed(), if idle && succeeded => {}
@@ -178,7 +183,7 @@ async fn grace_over(app: &App, stop: &CancellationToken) {
 
 /// Runs one task until it ends or is told to stop; the queue does not know of it yet.
 pub(super) async fn run_task(app: &App, row: task::Model) -> Ended {
-    let canceled = app.queue.started(row.pulp_id);
+    let canceled = app.queue.started(&row);
     tracing::info!("The task starts.");
     let ended = tokio::select! {
         ended = run(app, row) => ended,

@@ -1,0 +1,44 @@
+//! What would keep the next artifact from being stored: asked by whoever looks after this process's health.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::{Backend, Storage};
+
+/// What is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// The media folder is gone or read-only.
+    Media,
+    /// There is no space left.
+    Full,
+    /// The folder for temporary files is gone or read-only.
+    Spool,
+}
+
+impl Storage {
+    /// Whether artifacts can be stored, as far as can be told without storing one. It asks the file system, which may take
+    /// its time: not to be called where others wait.
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        if let Backend::Folder(folder) = &self.0.backend {
+            let usage = folder.usage();
+            if !is_writable(&folder.artifacts_path()) || usage.is_err() {
+                return Some(Obstacle::Media);
+            }
+            if usage.is_ok_and(|usage| usage.free == 0) {
+                return Some(Obstacle::Full);
+            }
+        }
+        (!is_writable(self.0.spool.folder())).then_some(Obstacle::Spool)
+    }
+}
+
+fn is_writable(folder: &Path) -> bool {
+    let may = access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from);
+    if let Err(error) = &may {
+        tracing::warn!(folder = %folder.display(), %error, "The folder cannot be written.");
+    }
+    may.is_ok()
+}
