@@ -7,20 +7,24 @@
 
 mod claim;
 pub mod cx;
+pub(crate) mod diagnostics;
 mod dispatch;
 mod end;
 pub(crate) mod events;
+pub(crate) mod group;
 pub(crate) mod inline;
 pub(crate) mod life;
 mod locks;
 mod progress;
 mod queue;
+pub(crate) mod schedule;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wake;
 pub(crate) mod worker;
 
 pub use self::dispatch::Dispatch;
+pub use self::group::TaskGroup;
 pub use self::progress::Progress;
 pub use self::queue::Queue;
 pub use self::worker::Worker;
