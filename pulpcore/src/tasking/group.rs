@@ -176,7 +176,9 @@ pub(super) async fn must_be_open(tx: &WriteTx, group: Uuid) -> Result<()> {
     let row = task_group::Entity::find_by_id(group).lock_shared().one(&**tx).await?;
     match row.is_some_and(|row| !row.all_tasks_dispatched) {
         true => Ok(()),
-        false => Err(Error::Conflict("The task group takes no more tasks: it is finished, or was canceled.".to_owned())),
+        false => {
+            Err(Error::Conflict("The task group takes no more tasks: it is finished, or was canceled.".to_owned()))
+        }
     }
 }
 
