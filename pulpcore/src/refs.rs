@@ -34,6 +34,8 @@ pub(crate) enum Target {
 pub(crate) const CORE_MODELS: &[(&str, &str)] = &[
     ("artifacts", "core.artifact"),
     ("domains", "core.domain"),
+    ("task-groups", "core.taskgroup"),
+    ("task-schedules", "core.taskschedule"),
     ("tasks", "core.task"),
     ("uploads", "core.upload"),
     ("workers", "core.appstatus"),

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
-use crate::plugin::{LiveApi, Noun, Plugin, TaskKind};
+use crate::plugin::{LiveApi, Noun, Plugin, Schedule, TaskKind};
 
 pub use crate::plugin::Family;
 
-/// The registered plugins, nouns, tasks and live APIs.
+/// The registered plugins, nouns, tasks, schedules and live APIs.
 #[derive(Debug)]
 pub struct Registry {
     plugins: Vec<&'static Plugin>,
@@ -20,6 +20,7 @@ pub struct Registry {
     models: HashMap<(Family, &'static str), &'static str>,
     tasks: BTreeMap<&'static str, &'static TaskKind>,
     live: Vec<&'static LiveApi>,
+    schedules: BTreeMap<&'static str, &'static Schedule>,
 }
 
 /// The registry of this process.
@@ -49,7 +50,8 @@ impl Registry {
             models.insert((noun.family, noun.type_name), name);
         }
         let tasks = inventory::iter::<TaskKind>().map(|kind| (kind.type_name, kind)).collect();
-        Self { plugins, nouns, by_model, models, tasks, live }
+        let schedules = inventory::iter::<Schedule>().map(|schedule| (schedule.name, schedule)).collect();
+        Self { plugins, nouns, by_model, models, tasks, live, schedules }
     }
 
     /// The plugins, by label.
@@ -105,6 +107,11 @@ impl Registry {
         self.tasks.get(type_name).copied()
     }
 
+    /// The schedules, by name.
+    pub(crate) fn schedules(&self) -> impl Iterator<Item = &'static Schedule> + '_ {
+        self.schedules.values().copied()
+    }
+
     /// Refuses a build whose plugins collide, and one in which a chosen plugin is missing.
     ///
     /// `chosen` are the labels of the features that this binary was built with.
@@ -127,6 +134,11 @@ impl Registry {
             inventory::iter::<TaskKind>().filter(|kind| kind.endpoint).map(|kind| kind.name.to_owned()),
             &mut problems,
         );
+        duplicates("schedule", inventory::iter::<Schedule>().map(|schedule| schedule.name.to_owned()), &mut problems);
+        for schedule in self.schedules.values().filter(|schedule| !self.tasks.contains_key(schedule.kind.type_name)) {
+            let (name, task) = (schedule.name, schedule.kind.type_name);
+            problems.push(format!("the schedule '{name}' is of the task type '{task}', which did not register"));
+        }
         for label in chosen {
             if !self.plugins.iter().any(|plugin| plugin.label == *label) {
                 problems.push(format!("the feature '{label}' was chosen, but its plugin did not register"));

@@ -25,9 +25,14 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::settings::LogFormat;
+use crate::tasking::diagnostics;
 
 /// What is logged unless an operator says otherwise: our own doings, and others' only when something is wrong.
 pub const DEFAULT_FILTER: &str = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,reqwest=warn";
+
+/// The name of the span of a task, and the field in it that says which one.
+pub(crate) const TASK_SPAN: &str = "task";
+pub(crate) const TASK_FIELD: &str = "task";
 
 /// The longest correlation id that is taken from a client, in bytes.
 const LONGEST_CORRELATION_ID: usize = 256;
@@ -53,7 +58,7 @@ pub fn request_span(cid: &str, method: &str, path: &str) -> Span {
 /// it, and `task`, its id.
 pub fn task_span(cid: &str, task_id: Uuid, name: &str) -> Span {
     // Not a child of whatever a worker happens to be doing: the task's id is its request's, not its worker's.
-    tracing::error_span!(parent: None, "task", cid, task = %task_id, name)
+    tracing::error_span!(parent: None, TASK_SPAN, cid, task = %task_id, name)
 }
 
 /// The correlation id of a request: the client's own (its `Correlation-ID` header) if that is at most 256 printable
@@ -100,7 +105,7 @@ where
             if is_plain { Box::new(text.with_ansi(false)) } else { Box::new(text) }
         }
     };
-    Ok(tracing_subscriber::registry().with(filter).with(lines))
+    Ok(tracing_subscriber::registry().with(filter).with(lines).with(diagnostics::layer()))
 }
 
 /// One JSON object a line, flat: the members of the event win over those of its span, an inner span's over an outer's.

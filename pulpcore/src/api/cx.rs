@@ -19,7 +19,10 @@ use crate::error::{Error, Result};
 use crate::models::{task, user};
 use crate::plugin::{Prepared, Task};
 use crate::registry;
-use crate::tasking::{Dispatch, inline};
+use crate::tasking::{Dispatch, diagnostics, inline};
+
+/// What is to be observed of the tasks that a request dispatches.
+pub(crate) const DIAGNOSTICS: &str = "X-Task-Diagnostics";
 
 /// A request: who asks, where, with what.
 #[derive(Debug)]
@@ -83,7 +86,9 @@ impl Cx {
 
     fn on_behalf(&self, dispatch: Dispatch) -> Dispatch {
         let user = self.user.as_ref().map(|user| user.id);
-        dispatch.correlated(&self.correlation_id).by(user).in_domain(self.app.domain)
+        let headers = self.headers.get_all(DIAGNOSTICS).iter().filter_map(|value| value.to_str().ok());
+        let observed = diagnostics::known(headers.flat_map(|value| value.split(',')));
+        dispatch.correlated(&self.correlation_id).by(user).in_domain(self.app.domain).observed(observed)
     }
 
     /// 202 with exactly one key, `task`.

@@ -186,7 +186,7 @@ impl Variant {
     fn parameters(&self, endpoint: &Endpoint) -> Value {
         let mut parameters = vec![json!({
             "in": "header",
-            "name": "X-Task-Diagnostics",
+            "name": super::cx::DIAGNOSTICS,
             "description": "List of profilers to use on tasks.",
             "schema": { "type": "array", "items": { "type": "string" } },
         })];

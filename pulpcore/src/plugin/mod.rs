@@ -8,7 +8,7 @@
 //! pulpcore::plugin::register!(Noun::content::<file_content::Entity>());
 //! ```
 //!
-//! Background work is a struct with [`Task`]. Everything is collected at link time; the order of registration means
+//! Background work is a struct with [`Task`], and with [`Scheduled`] if it is done again and again. Everything is collected at link time; the order of registration means
 //! nothing; whatever two plugins could collide on is refused at start-up, by name (see [`crate::registry`]).
 
 mod content;
@@ -19,6 +19,7 @@ mod noun;
 mod publication;
 mod remote;
 mod repository;
+mod schedule;
 mod task;
 
 pub use inventory::submit as register;
@@ -33,6 +34,7 @@ pub(crate) use self::noun::{Hooks, Table, insert, key};
 pub use self::publication::{Publication, Publisher};
 pub use self::remote::Remote;
 pub use self::repository::{NewVersion, Repository};
+pub use self::schedule::{Schedule, Scheduled};
 pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
 pub use crate::api::endpoint::Endpoint;
@@ -76,3 +78,4 @@ inventory::collect!(Plugin);
 inventory::collect!(Noun);
 inventory::collect!(TaskKind);
 inventory::collect!(LiveApi);
+inventory::collect!(Schedule);

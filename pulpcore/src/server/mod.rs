@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Role, Secret, Settings};
 use crate::tasking::Worker;
 use crate::tasking::life::{self, Listed};
+use crate::tasking::schedule;
 use crate::{auth, migrate, registry};
 
 /// How long connections may go on after the server was told to stop.
@@ -215,9 +216,11 @@ async fn announce(app: &App, name: &str) -> Option<(Listed, JoinHandle<()>)> {
     }
 }
 
-/// Runs tasks, and looks after those whose worker is gone.
+/// Runs tasks, dispatches what is due, and looks after tasks whose worker is gone.
 async fn work(app: App, stop: CancellationToken) {
     let watch = (!app.db.is_sqlite()).then(|| tokio::spawn(life::look_after_others(app.clone())));
+    // It ends with the signal to stop: what is due while the last tasks end is for the others.
+    tokio::spawn(stop.clone().run_until_cancelled_owned(schedule::keep(app.clone())));
     if let Err(error) = Worker::new(app).run(stop.clone()).await {
         tracing::error!(error = error.log(), "The workers cannot go on; the server stops.");
         stop.cancel();

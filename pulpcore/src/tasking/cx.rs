@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::dispatch::Dispatch;
+use super::group::TaskGroup;
 use super::progress::Progress;
 use crate::app::App;
 use crate::db::{Db, WriteTx};
@@ -118,13 +119,26 @@ impl TaskCx {
 
     /// Queues another task, as a child of this one.
     pub async fn dispatch<T: Task>(&self, child: &T) -> Result<task::Model> {
-        let dispatch = Dispatch::new(child)?
+        self.app.queue.dispatch(self.child(child)?.in_group(self.task.task_group_id)).await
+    }
+
+    /// Makes a group of tasks; they are dispatched into it one by one.
+    pub async fn group(&self, description: &str) -> Result<TaskGroup> {
+        TaskGroup::make(self, description).await
+    }
+
+    /// The group that this task belongs to.
+    pub fn own_group(&self) -> Option<TaskGroup> {
+        self.task.task_group_id.map(|id| TaskGroup::of(self, id))
+    }
+
+    /// Another task on behalf of the same user and request, as a child of this one.
+    pub(super) fn child<T: Task>(&self, child: &T) -> Result<Dispatch> {
+        Ok(Dispatch::new(child)?
             .correlated(&self.task.logging_cid)
             .by(self.task.created_by)
             .child_of(self.task.pulp_id)
-            .in_group(self.task.task_group_id)
-            .in_domain(self.task.pulp_domain_id);
-        self.app.queue.dispatch(dispatch).await
+            .in_domain(self.task.pulp_domain_id))
     }
 
     pub(crate) fn take_result(&self) -> Option<serde_json::Value> {

@@ -4,7 +4,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 use uuid::Uuid;
 
 use super::events::{self, Event};
-use super::locks;
+use super::{group, locks};
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::migrate;
@@ -23,6 +23,8 @@ pub struct Dispatch {
     user: Option<i64>,
     parent: Option<Uuid>,
     group: Option<Uuid>,
+    /// Whether the group must still take tasks.
+    joins: bool,
     domain: Option<Uuid>,
     diagnostics: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl Dispatch {
             user: None,
             parent: None,
             group: None,
+            joins: false,
             domain: None,
             diagnostics: Vec::new(),
         }
@@ -77,6 +80,12 @@ impl Dispatch {
         self
     }
 
+    /// As a new member of a group, which must not be closed.
+    pub(super) fn joining(mut self, group: Uuid) -> Self {
+        self.joins = true;
+        self.in_group(Some(group))
+    }
+
     /// In a domain.
     #[must_use]
     pub fn in_domain(mut self, domain: Uuid) -> Self {
@@ -94,6 +103,9 @@ impl Dispatch {
     /// Inserts the task with its locks. If it is ready and `runner` is given, it is running from the start.
     pub(super) async fn insert(self, tx: &WriteTx, runner: Option<Uuid>) -> Result<task::Model> {
         let domain = self.domain.ok_or_else(|| Error::internal("a task is queued in a domain"))?;
+        if let Some(group) = self.group.filter(|_| self.joins) {
+            group::must_be_open(tx, group).await?;
+        }
         // Every task keeps its domain from disappearing under it.
         let wanted = self.locks.shared(crate::refs::prn("core.domain", domain));
         let locks: Vec<Lock> = wanted.iter().cloned().collect();

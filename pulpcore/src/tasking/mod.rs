@@ -7,9 +7,11 @@
 
 mod claim;
 pub mod cx;
+pub(crate) mod diagnostics;
 mod dispatch;
 mod end;
 pub(crate) mod events;
+pub(crate) mod group;
 pub(crate) mod inline;
 pub(crate) mod life;
 mod locks;
@@ -18,6 +20,7 @@ mod model;
 mod progress;
 pub(crate) mod pulse;
 mod queue;
+pub(crate) mod schedule;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
@@ -25,6 +28,7 @@ pub(crate) mod wake;
 pub(crate) mod worker;
 
 pub use self::dispatch::Dispatch;
+pub use self::group::TaskGroup;
 pub use self::progress::Progress;
 pub use self::queue::Queue;
 pub use self::worker::Worker;

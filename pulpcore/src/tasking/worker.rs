@@ -12,6 +12,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::cx::TaskCx;
+use super::diagnostics;
 use super::end::{Ended, failure};
 use super::life::Listed;
 use crate::app::App;
@@ -183,6 +184,11 @@ async fn grace_over(app: &App, stop: &CancellationToken) {
 
 /// Runs one task until it ends or is told to stop; the queue does not know of it yet.
 pub(super) async fn run_task(app: &App, row: task::Model) -> Ended {
+    let (id, observed) = (row.pulp_id, row.diagnostics.0.clone());
+    diagnostics::observed(app, id, &observed, run_unobserved(app, row)).await
+}
+
+async fn run_unobserved(app: &App, row: task::Model) -> Ended {
     let canceled = app.queue.started(&row);
     tracing::info!("The task starts.");
     let ended = tokio::select! {

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::artifacts;
 use crate::db::{comparable, now, rows_per_statement};
 use crate::error::{Error, Result};
-use crate::models::{artifact, content_artifact, domain, published_metadata};
+use crate::models::{artifact, content_artifact, domain, profile_artifact, published_metadata};
 use crate::storage::{Algorithm, Received};
 
 pub(super) const NAMES: (&str, &str) = ("artifacts", "core.artifact");
@@ -186,7 +186,7 @@ fn orphaned(text: &str) -> Result<Condition> {
     Ok(Condition::all().add(unused()).add(col(artifact::Column::TimestampOfInterest).lt(before)))
 }
 
-/// Neither a content unit nor a publication has it.
+/// Neither a content unit nor a publication nor what was observed of a task has it.
 fn unused() -> Condition {
     let of_content = Query::select()
         .expr(Expr::val(1))
@@ -198,7 +198,12 @@ fn unused() -> Condition {
         .from(published_metadata::Entity)
         .and_where(col(published_metadata::Column::ArtifactId).eq(col(artifact::Column::PulpId)))
         .take();
-    Condition::all().add(Expr::exists(of_content).not()).add(Expr::exists(of_publication).not())
+    let of_task = Query::select()
+        .expr(Expr::val(1))
+        .from(profile_artifact::Entity)
+        .and_where(col(profile_artifact::Column::ArtifactId).eq(col(artifact::Column::PulpId)))
+        .take();
+    [of_content, of_publication, of_task].into_iter().fold(Condition::all(), |all, of| all.add(Expr::exists(of).not()))
 }
 
 fn read(reader: &Reader, row: &artifact::Model) -> Result<Map<String, Value>> {

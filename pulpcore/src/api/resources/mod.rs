@@ -1,10 +1,13 @@
 //! Core's own resources: what is there without any plugin.
 
 pub(crate) mod artifacts;
+mod cleanups;
 pub(crate) mod domains;
 pub(crate) mod orphans;
 pub(crate) mod root;
 pub(crate) mod status;
+pub(crate) mod task_groups;
+pub(crate) mod task_schedules;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         orphans::endpoints(),
         root::endpoints(),
         status::endpoints(),
+        task_groups::endpoints(),
+        task_schedules::endpoints(),
         tasks::endpoints(),
         uploads::endpoints(),
         users::endpoints(),

@@ -182,7 +182,8 @@ const CONTENT: Orphans = Orphans {
 const ARTIFACTS: Orphans = Orphans {
     table: "core_artifact",
     unused: "NOT EXISTS (SELECT 1 FROM core_contentartifact c WHERE c.artifact_id = t.pulp_id) \
-             AND NOT EXISTS (SELECT 1 FROM core_publishedmetadata p WHERE p.artifact_id = t.pulp_id)",
+             AND NOT EXISTS (SELECT 1 FROM core_publishedmetadata p WHERE p.artifact_id = t.pulp_id) \
+             AND NOT EXISTS (SELECT 1 FROM core_profileartifact o WHERE o.artifact_id = t.pulp_id)",
 };
 
 /// One run's view of what may go.

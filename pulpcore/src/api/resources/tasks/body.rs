@@ -59,7 +59,7 @@ pub(super) struct Body {
 
 /// What `minimal=true` shows.
 #[derive(Debug, Serialize, ToSchema)]
-struct Minimal {
+pub(super) struct Minimal {
     /// The current state of the task. The possible values include: 'waiting', 'skipped', 'running', 'completed',
     /// 'failed', 'canceled' and 'canceling'.
     #[schema(read_only, required = false)]

@@ -2,6 +2,7 @@
 
 mod body;
 mod filters;
+mod profile;
 mod purge;
 mod resources;
 mod typed;
@@ -20,6 +21,7 @@ use crate::api::cx::{Cx, no_content};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::list;
 use crate::api::query::values;
+use crate::api::reader::Reader;
 use crate::api::schema;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
@@ -34,7 +36,7 @@ const TAG: &str = "Tasks";
 /// What a client sends to cancel a task.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = TaskCancel)]
-struct Cancel {
+pub(super) struct Cancel {
     /// The desired state of the task. Only 'canceled' is accepted.
     #[schema(min_length = 1)]
     state: String,
@@ -79,16 +81,28 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .about("Delete a task")
             .answers_nothing(204),
     ];
+    endpoints.extend(profile::endpoints());
     endpoints.extend(purge::endpoints());
     endpoints.extend(typed::endpoints());
     endpoints
+}
+
+/// A task as a part of something else.
+pub(super) fn minimal_response() -> Described {
+    shape::core_response::<body::Minimal>("MinimalTaskResponse")
+}
+
+/// Tasks as parts of something else.
+pub(super) async fn minimal(reader: &Reader, rows: &[task::Model]) -> Result<Vec<Map<String, Value>>> {
+    body::render(reader, rows, &Wanted::Minimal).await
 }
 
 fn response() -> Described {
     shape::core_response::<Body>("TaskResponse")
 }
 
-fn cancellation() -> Described {
+/// What cancels a task, or a group of them.
+pub(super) fn cancellation() -> Described {
     let body = Described::of::<Cancel>();
     let own = body.schemas.iter().find(|(name, _)| *name == body.name).map(|(_, schema)| schema::patched(schema));
     Described::named("PatchedTaskCancel", own.unwrap_or_default(), Vec::new())
@@ -117,10 +131,7 @@ async fn whole(cx: &Cx, row: task::Model, wanted: &Wanted) -> Result<Map<String,
 
 async fn cancel(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     let row = find(cx).await?;
-    let Cancel { state } = BodySchema::parse(cx.body(schema, Mode::Create).await?)?;
-    if state != state::CANCELED {
-        return Err(Error::invalid("state", "The only acceptable value for 'state' is 'canceled'."));
-    }
+    wants_to_cancel(cx, schema).await?;
     let row = match cx.app.queue.cancel(row.pulp_id).await {
         Err(Error::Conflict(_)) => find(cx).await?,
         canceled => canceled?,
@@ -130,6 +141,15 @@ async fn cancel(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     let status = if ended { StatusCode::CONFLICT } else { StatusCode::OK };
     let object = whole(cx, row, &wanted(cx)?).await?;
     Ok(cx.object(status, object))
+}
+
+/// Reads a body that can only say one thing.
+pub(super) async fn wants_to_cancel(cx: &mut Cx, schema: &BodySchema) -> Result<()> {
+    let Cancel { state } = BodySchema::parse(cx.body(schema, Mode::Create).await?)?;
+    if state == state::CANCELED {
+        return Ok(());
+    }
+    Err(Error::invalid("state", "The only acceptable value for 'state' is 'canceled'."))
 }
 
 async fn delete(cx: &Cx) -> Result<Response> {

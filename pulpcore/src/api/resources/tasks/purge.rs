@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::super::cleanups;
 use super::TAG;
 use crate::api::bodies::{AsyncOperationResponse, Timestamp};
 use crate::api::endpoint::{Described, Endpoint};
@@ -16,7 +17,9 @@ use crate::app::App;
 use crate::db::{comparable, now};
 use crate::error::{Error, Result};
 use crate::models::{created_resource, progress_report, state, task};
-use crate::plugin::{Task, TaskCx, TaskKind, register};
+use crate::plugin::{Schedule, Scheduled, Task, TaskCx, TaskKind, register};
+use crate::settings::Settings;
+use crate::tasking::group;
 
 /// Removes tasks that ended before a point in time.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -93,6 +96,7 @@ impl Task for Purge {
         }
         tasks.set_total(purged.tasks);
         tasks.finish().await?;
+        group::forget_empty(cx.db(), before).await?;
         for (model, count) in [("core.ProgressReport", purged.reports), ("core.CreatedResource", purged.resources)] {
             if count > 0 {
                 let message = format!("Purged task-objects of type {model}");
@@ -104,7 +108,23 @@ impl Task for Purge {
     }
 }
 
+/// What the settings say is old goes, however it ended.
+impl Scheduled for Purge {
+    const SCHEDULE: &'static str = "Clean up stale tasks periodically";
+
+    fn interval(settings: &Settings) -> Option<std::time::Duration> {
+        cleanups::interval(settings.task_protection_time)
+    }
+
+    fn due(app: &App) -> Self {
+        let before = cleanups::minutes_ago(app.settings.task_protection_time);
+        let states = vec![Final::Skipped, Final::Completed, Final::Failed, Final::Canceled];
+        Self { finished_before: Some(Timestamp(before).to_string()), states }
+    }
+}
+
 register!(TaskKind::of::<Purge>());
+register!(Schedule::of::<Purge>());
 
 /// `purge/`.
 pub(super) fn endpoints() -> Vec<Endpoint> {
