@@ -17,6 +17,7 @@ mod progress;
 mod queue;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waiting;
 pub(crate) mod wake;
 pub(crate) mod worker;
 
