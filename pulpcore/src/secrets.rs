@@ -33,6 +33,16 @@ const LARGEST_KEY_FILE: u64 = 64 * 1024;
 /// hold.
 const END_OF_TIME: u64 = u64::MAX - 60;
 
+/// What a token begins with: the version, and the first bytes of a time.
+const TOKEN: &str = "gAAAAA";
+/// The length of the shortest token.
+const SHORTEST_TOKEN: usize = 100;
+
+/// Whether a text looks like a token, whatever key made it.
+pub(crate) fn is_token(text: &str) -> bool {
+    text.len() >= SHORTEST_TOKEN && text.starts_with(TOKEN)
+}
+
 /// Encrypts and decrypts secrets. Cheap to clone; `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secrets {

@@ -14,6 +14,7 @@ pub(crate) mod inline;
 pub(crate) mod life;
 mod locks;
 mod progress;
+pub(crate) mod purge;
 mod queue;
 #[cfg(test)]
 mod tests;
