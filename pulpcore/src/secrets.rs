@@ -23,8 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fernet::Fernet;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::settings::MASK;
 
 /// More than this is not a key file.
 const LARGEST_KEY_FILE: u64 = 64 * 1024;
@@ -38,9 +40,14 @@ const TOKEN: &str = "gAAAAA";
 /// The length of the shortest token.
 const SHORTEST_TOKEN: usize = 100;
 
-/// Whether a text looks like a token, whatever key made it.
-pub(crate) fn is_token(text: &str) -> bool {
-    text.len() >= SHORTEST_TOKEN && text.starts_with(TOKEN)
+/// A value without its secrets: what looks like a token, whatever key made it, is masked. Even so it is nobody's to read.
+pub(crate) fn masked(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST_TOKEN && text.starts_with(TOKEN) => MASK.into(),
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, masked(value))).collect(),
+        other => other,
+    }
 }
 
 /// Encrypts and decrypts secrets. Cheap to clone; `Debug` shows nothing.
@@ -184,6 +191,13 @@ mod tests {
         let path = folder.path().join("database.key");
         std::fs::write(&path, text).unwrap();
         Secrets::open(&path)
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets() {
+        let value = serde_json::json!({ "name": "gAAAAA", "body": { "password": TOKEN, "all": [1, TOKEN] } });
+        let shown = serde_json::json!({ "name": "gAAAAA", "body": { "password": MASK, "all": [1, MASK] } });
+        assert_eq!(masked(value), shown);
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use sea_orm::FromQueryResult;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::db::{Db, rows, rows_per_statement};
@@ -57,8 +56,7 @@ pub(crate) struct Before {
 
 /// Why those of the tasks wait that do. Without one that waits it costs nothing.
 pub(crate) async fn why(db: &Db, tasks: &[task::Model]) -> Result<HashMap<Uuid, Waiting>> {
-    let waiting: Vec<Uuid> =
-        tasks.iter().filter(|row| row.state == state::WAITING).map(|row| row.pulp_id).collect();
+    let waiting: Vec<Uuid> = tasks.iter().filter(|row| row.state == state::WAITING).map(|row| row.pulp_id).collect();
     let mut found = HashMap::new();
     for ids in waiting.chunks(rows_per_statement(1)) {
         behind_others(db, ids, &mut found).await?;
@@ -124,16 +122,13 @@ impl Workers {
     }
 }
 
-/// How keys in a JSON list are read.
-fn keys(db: &Db) -> &'static str {
-    match db.is_sqlite() {
-        true => "SELECT unhex(value) FROM json_each($1)",
-        false => "SELECT value::uuid FROM jsonb_array_elements_text($1)",
-    }
+/// A place for each key. Where the number of keys is known, PostgreSQL sees that few rows are asked for.
+fn places(ids: &[Uuid]) -> String {
+    (1..=ids.len()).map(|nth| format!("${nth}")).collect::<Vec<_>>().join(", ")
 }
 
-fn list(ids: &[Uuid]) -> sea_orm::Value {
-    ids.iter().map(|id| Value::from(id.simple().to_string())).collect::<Value>().into()
+fn values(ids: &[Uuid]) -> Vec<sea_orm::Value> {
+    ids.iter().map(|id| (*id).into()).collect()
 }
 
 /// Finds those that others stand before.
@@ -148,32 +143,33 @@ async fn behind_others(db: &Db, ids: &[Uuid], found: &mut HashMap<Uuid, Waiting>
         #[sea_orm(nested)]
         before: Before,
     }
+    let places = places(ids);
     let border = "SELECT b.seq FROM core_taskreservation b WHERE b.resource = r.resource AND b.seq < r.seq";
-    let earlier = "mine JOIN core_taskreservation o ON o.resource = mine.resource AND o.seq < ";
     let row = "mine.task_id AS waiting, o.task_id, o.seq, o.resource, o.exclusive";
-    let keys = keys(db);
+    // SQLite keeps the order of a CROSS JOIN; by itself it would begin with the large tables.
+    let near = "FROM mine CROSS JOIN core_taskreservation o \
+         WHERE o.resource = mine.resource AND o.seq < coalesce(mine.border, mine.seq)";
+    let all = "FROM mine CROSS JOIN core_taskreservation o WHERE o.resource = mine.resource AND o.seq < mine.seq";
     let sql = format!(
-        "WITH mine AS (SELECT r.task_id, r.resource, r.exclusive, r.seq, CASE WHEN r.exclusive \
+        "WITH mine AS MATERIALIZED (SELECT r.task_id, r.resource, r.exclusive, r.seq, CASE WHEN r.exclusive \
              THEN ({border} ORDER BY b.seq LIMIT 1 OFFSET {NEAREST}) \
              ELSE ({border} AND b.exclusive ORDER BY b.seq LIMIT 1 OFFSET {NEAREST}) END AS border \
-           FROM core_taskreservation r WHERE r.task_id IN ({keys})), \
-         near AS (SELECT {row} FROM {earlier} coalesce(mine.border, mine.seq) WHERE mine.exclusive \
-           UNION SELECT {row} FROM {earlier} coalesce(mine.border, mine.seq) AND o.exclusive WHERE NOT mine.exclusive \
-           UNION SELECT {row} FROM core_task t CROSS JOIN core_taskreservation o CROSS JOIN mine \
-             WHERE t.state IN ('running', 'canceling') AND o.task_id = t.pulp_id AND mine.resource = o.resource \
-             AND o.seq < mine.seq AND (mine.exclusive OR o.exclusive)), \
-         total AS (SELECT waiting, count(*) AS count FROM ( \
-             SELECT mine.task_id AS waiting, o.seq FROM {earlier} mine.seq WHERE mine.exclusive \
-             UNION SELECT mine.task_id, o.seq FROM {earlier} mine.seq AND o.exclusive WHERE NOT mine.exclusive \
-           ) AS before GROUP BY waiting) \
+           FROM core_taskreservation r WHERE r.task_id IN ({places})), \
+         running AS MATERIALIZED (SELECT o.* FROM core_task t CROSS JOIN core_taskreservation o \
+           WHERE t.state IN ('running', 'canceling') AND o.task_id = t.pulp_id), \
+         near AS (SELECT {row} {near} AND mine.exclusive UNION SELECT {row} {near} AND o.exclusive AND NOT mine.exclusive \
+           UNION SELECT {row} FROM mine JOIN running o ON o.resource = mine.resource AND o.seq < mine.seq \
+             AND (mine.exclusive OR o.exclusive)), \
+         total AS (SELECT waiting, count(*) AS count FROM (SELECT mine.task_id AS waiting, o.seq {all} AND mine.exclusive \
+             UNION SELECT mine.task_id, o.seq {all} AND o.exclusive AND NOT mine.exclusive) AS before GROUP BY waiting) \
          SELECT near.waiting, total.count, near.task_id, near.name, near.state, near.resource, near.exclusive \
          FROM (SELECT first.*, t.name, t.state, row_number() OVER (PARTITION BY first.waiting \
                ORDER BY CASE WHEN t.state = 'waiting' THEN 1 ELSE 0 END, first.seq) AS nth \
              FROM (SELECT near.*, row_number() OVER (PARTITION BY waiting, seq ORDER BY resource) AS same FROM near) \
-               AS first JOIN core_task t ON t.pulp_id = first.task_id WHERE first.same = 1) AS near \
+               AS first CROSS JOIN core_task t WHERE t.pulp_id = first.task_id AND first.same = 1) AS near \
          JOIN total ON total.waiting = near.waiting WHERE near.nth <= {NEAREST} ORDER BY near.waiting, near.nth"
     );
-    for row in rows::<Found>(db.read(), &sql, vec![list(ids)]).await? {
+    for row in rows::<Found>(db.read(), &sql, values(ids)).await? {
         let Found { waiting, count, before } = row;
         let new = || Waiting { reason: Reason::Resources, before: Vec::new(), count };
         found.entry(waiting).or_insert_with(new).before.push(before);
@@ -205,9 +201,9 @@ async fn ahead(db: &Db, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
         "SELECT m.pulp_id, ({ready} AND o.immediate = m.immediate AND o.seq < m.seq) \
            + CASE WHEN m.immediate THEN 0 ELSE ({ready} AND o.immediate) END AS ahead \
          FROM core_task m WHERE m.pulp_id IN ({})",
-        keys(db)
+        places(ids)
     );
-    let found = rows::<Found>(db.read(), &sql, vec![list(ids)]).await?;
+    let found = rows::<Found>(db.read(), &sql, values(ids)).await?;
     Ok(found.into_iter().map(|row| (row.pulp_id, row.ahead)).collect())
 }
 

@@ -15,8 +15,17 @@ use crate::tasking::life::Listed;
 impl Sample {
     /// Queues a task with these locks.
     pub(crate) async fn queued(&self, locks: Locks) -> task::Model {
+        self.chore(locks, "Nothing").await
+    }
+
+    /// Queues a task that runs until it is canceled.
+    pub(crate) async fn hanging(&self) -> Uuid {
+        self.chore(Locks::default(), "Hang").await.pulp_id
+    }
+
+    async fn chore(&self, locks: Locks, deed: &str) -> task::Model {
         let kind = registry::get().task("sample/chores").expect("the tests of the queue register it");
-        let args = json!({ "exclusive": [], "shared": [], "deed": "Nothing" });
+        let args = json!({ "exclusive": [], "shared": [], "deed": deed });
         let dispatch = Dispatch::of(kind, Prepared { args, locks });
         self.app.queue.dispatch(dispatch.correlated("cid").in_domain(self.app.domain)).await.unwrap()
     }

@@ -26,6 +26,7 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::error::{Error, Result};
 use crate::models::{state, task};
+use crate::secrets::masked;
 
 const NAMES: (&str, &str) = ("tasks", "core.task");
 const ONE: &str = "tasks/{pulp_id}/";
@@ -148,7 +149,7 @@ async fn delete(cx: &Cx) -> Result<Response> {
 /// 202 with the whole task, and its address.
 async fn accepted(cx: &Cx, row: task::Model) -> Result<Response> {
     let location = cx.href(format_args!("tasks/{}/", row.pulp_id)).parse().map_err(Error::internal)?;
-    let parameters = typed::shown(row.args.clone());
+    let parameters = masked(row.args.clone());
     let mut object = whole(cx, row, &Wanted::Page(cx.selection())).await?;
     object.insert(typed::PARAMETERS.to_owned(), parameters);
     let mut response = cx.object(StatusCode::ACCEPTED, object);
