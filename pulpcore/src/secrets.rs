@@ -23,8 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fernet::Fernet;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::settings::MASK;
 
 /// More than this is not a key file.
 const LARGEST_KEY_FILE: u64 = 64 * 1024;
@@ -32,6 +34,21 @@ const LARGEST_KEY_FILE: u64 = 64 * 1024;
 /// The latest time that the library's own check for tokens from the future (its tolerance of 60 seconds added) can
 /// hold.
 const END_OF_TIME: u64 = u64::MAX - 60;
+
+/// What a token begins with: the version, and the first bytes of a time.
+const TOKEN: &str = "gAAAAA";
+/// The length of the shortest token.
+const SHORTEST_TOKEN: usize = 100;
+
+/// A value without its secrets: what looks like a token, whatever key made it, is masked. Even so it is nobody's to read.
+pub(crate) fn masked(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST_TOKEN && text.starts_with(TOKEN) => MASK.into(),
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, masked(value))).collect(),
+        other => other,
+    }
+}
 
 /// Encrypts and decrypts secrets. Cheap to clone; `Debug` shows nothing.
 #[derive(Clone)]
@@ -174,6 +191,13 @@ mod tests {
         let path = folder.path().join("database.key");
         std::fs::write(&path, text).unwrap();
         Secrets::open(&path)
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets() {
+        let value = serde_json::json!({ "name": "gAAAAA", "body": { "password": TOKEN, "all": [1, TOKEN] } });
+        let shown = serde_json::json!({ "name": "gAAAAA", "body": { "password": MASK, "all": [1, MASK] } });
+        assert_eq!(masked(value), shown);
     }
 
     #[test]

@@ -75,12 +75,7 @@ impl ResetAdminPassword {
             return Err(Error::Config("the password is empty".to_owned()));
         }
         block_on(async {
-            let db = server::connect(&settings).await?;
-            if !migrate::check(&db, server::apps()).await?.is_empty() {
-                return Err(Error::Config(
-                    "the database is not up to date: run 'pulp-server migrate' first".to_owned(),
-                ));
-            }
+            let db = super::open(&settings).await?;
             if self.user == auth::ADMIN {
                 auth::ensure_admin(&db, Some(&password)).await?;
             }

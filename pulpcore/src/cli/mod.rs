@@ -8,6 +8,7 @@ mod openapi;
 mod plugins;
 mod serve;
 mod settings;
+mod tasks;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,8 +16,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::settings::{Loaded, Options, Settings};
+use crate::{migrate, server};
 
 /// A content repository server with Pulp 3's API, in one binary.
 ///
@@ -56,6 +59,9 @@ enum Command {
     /// The settings: where each value comes from, and whether they are sound
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
+    /// The tasks: what waits and why, what runs, what came of it
+    #[command(subcommand)]
+    Tasks(tasks::Tasks),
     /// Give a user a new password; the first administrator is made if there is none
     ResetAdminPassword(admin::ResetAdminPassword),
     /// Print the versions of the server, its API and its plugins
@@ -83,6 +89,7 @@ fn run(cli: Cli, chosen: &'static [&'static str]) -> Result<()> {
         Command::Plugins(plugins) => plugins.run(),
         Command::Openapi(openapi) => openapi.run(&places, chosen),
         Command::Settings(settings) => settings.run(&places),
+        Command::Tasks(tasks) => tasks.run(&places),
         Command::ResetAdminPassword(reset) => reset.run(&places),
         Command::Version => plugins::version(),
     }
@@ -116,6 +123,15 @@ fn say(text: impl std::fmt::Display) -> Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// The settings' database, for a command that works on what a server has written there.
+async fn open(settings: &Settings) -> Result<Db> {
+    let db = server::connect(settings).await?;
+    match migrate::check(&db, server::apps()).await?.is_empty() {
+        true => Ok(db),
+        false => Err(Error::Config("the database is not up to date: run 'pulp-server migrate' first".to_owned())),
     }
 }
 

@@ -28,6 +28,13 @@ pub struct Model {
     pub last_heartbeat: OffsetDateTime,
 }
 
+impl Model {
+    /// Whether it has said lately that it is alive.
+    pub(crate) fn is_heard(&self) -> bool {
+        (crate::db::now() - self.last_heartbeat).whole_seconds() <= self.ttl_seconds
+    }
+}
+
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}

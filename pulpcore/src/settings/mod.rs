@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::load::{Loaded, Options, Shown};
 pub use self::plugin::{PluginSettings, Sections};
+pub(crate) use self::types::MASK;
 pub use self::types::{DatabaseUrl, LogFormat, OnDemand, Role, Secret};
 use crate::error::Result;
 

@@ -19,11 +19,13 @@ mod locks;
 mod model;
 mod progress;
 pub(crate) mod pulse;
+pub(crate) mod purge;
 mod queue;
 pub(crate) mod schedule;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waiting;
 pub(crate) mod wake;
 pub(crate) mod worker;
 

@@ -89,7 +89,7 @@ fn bump(counter: &watch::Sender<u64>) {
 }
 
 #[cfg(feature = "postgres")]
-pub(crate) use self::postgres::carry;
+pub(crate) use self::postgres::{carry, post};
 
 #[cfg(feature = "postgres")]
 mod postgres {

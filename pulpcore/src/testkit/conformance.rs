@@ -18,6 +18,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Answer, TestPulp};
+use crate::plugin::TaskKind;
 use crate::registry;
 
 /// A plugin, as the promises need to know it.
@@ -60,6 +61,7 @@ macro_rules! conformance {
             unknown_filters_and_fields_are_refused
             every_list_pages_orders_and_selects
             every_operation_is_described_once
+            every_kind_of_task_has_typed_endpoints
         }
     };
     (@each $subject:expr; $($promise:ident)*) => {
@@ -248,6 +250,65 @@ pub async fn every_operation_is_described_once(pulp: &TestPulp, subject: &Subjec
     assert_eq!(document["info"]["x-pulp-app-versions"][subject.label].as_str().map(str::is_empty), Some(false));
 }
 
+/// Every kind of task is listed, and started if clients may start it, at a URL of its own, with its parameters by type.
+pub async fn every_kind_of_task_has_typed_endpoints(pulp: &TestPulp, subject: &Subject) {
+    let document = pulp.get("docs/api.json?pk_path").await.ok();
+    let label = format!("{}/", subject.label);
+    let module = registry::get().plugins().iter().find(|plugin| plugin.label == subject.label);
+    let module = module.map_or_else(|| "pulpcore.".to_owned(), |plugin| format!("{}.", plugin.module));
+    let mine = |kind: &&TaskKind| kind.type_name.starts_with(&label) || kind.name.starts_with(&module);
+    for kind in registry::get().tasks().filter(mine) {
+        let name = kind.type_name;
+        assert!(name.starts_with(&label) && is_named_as_tasks_are(name), "'{name}' is no '{label}<nouns>'");
+        let path = format!("tasks/{}/", kind.type_name);
+        let page = pulp.get(&path).await.ok();
+        assert!(page["count"].is_u64() && page["results"].is_array(), "{path} is no page: {page}");
+        assert!(page.get("next").is_some() && page.get("previous").is_some(), "{path} is no page: {page}");
+        let refused = pulp.get(&format!("{path}?no_such_filter=1")).await.refused();
+        assert_eq!(refused, json!({ "errors": ["Invalid Filter: 'no_such_filter'"] }), "{path}");
+
+        let operations = &document["paths"][pulp.href(&path)];
+        let page = answered(&document, &operations["get"], "200");
+        let task = resolved(&document, &page["properties"]["results"]["items"]);
+        assert!(has_typed_parameters(&document, task), "{path} lists tasks without their parameters: {task}");
+        if !kind.endpoint {
+            assert!(operations.get("post").is_none(), "{path} is not for clients to start");
+            pulp.post(&path, json!({})).await.expect(405);
+            continue;
+        }
+        let body = &operations["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let body = resolved(&document, body);
+        assert!(body["properties"].is_object() || body["type"] == "object", "{path} takes no typed body: {body}");
+        let task = answered(&document, &operations["post"], "202");
+        assert!(has_typed_parameters(&document, task), "{path} answers without typed parameters: {task}");
+        let refused = pulp.post(&path, json!({ "no_such_field": 1 })).await.refused();
+        assert_eq!(refused["no_such_field"], json!(["Unexpected field"]), "{path}: {refused}");
+    }
+}
+
+/// A label and a noun in the plural, as in `file/syncs`.
+fn is_named_as_tasks_are(type_name: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let nouns = |nouns: &str| nouns.ends_with('s') && nouns.split('-').all(is_word);
+    type_name.split_once('/').is_some_and(|(_, rest)| nouns(rest))
+}
+
+/// The schema of an answer.
+fn answered<'a>(document: &'a Value, operation: &'a Value, status: &str) -> &'a Value {
+    resolved(document, &operation["responses"][status]["content"]["application/json"]["schema"])
+}
+
+/// A schema, or the one that it refers to.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix(crate::api::schema::REF));
+    name.map_or(schema, |name| &document["components"]["schemas"][name])
+}
+
+fn has_typed_parameters(document: &Value, task: &Value) -> bool {
+    let parameters = resolved(document, &task["properties"]["parameters"]);
+    task["properties"]["state"].is_object() && parameters["type"] == "object"
+}
+
 async fn repository(pulp: &TestPulp, subject: &Subject) -> Value {
     let name = uuid::Uuid::now_v7().to_string();
     let answer = pulp.post(subject.repositories, json!({ "name": name })).await;
@@ -308,6 +369,18 @@ fn parameters(operation: &Value) -> BTreeMap<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::{Subject, Unit};
+
+    crate::both_databases!(cores_own_tasks_have_typed_endpoints, |pulp| {
+        let core = Subject { label: "core", repositories: "", content: "", unit: |n| note(n, "text"), rival: None };
+        super::every_kind_of_task_has_typed_endpoints(pulp, &core).await;
+    });
+
+    #[test]
+    fn a_kind_of_task_is_named_by_a_noun_in_the_plural() {
+        assert!(["file/syncs", "core/orphan-cleanups"].into_iter().all(super::is_named_as_tasks_are));
+        let wrong = ["file/sync", "syncs", "file/", "file/Syncs", "file/my_syncs", "file/a--s", "file/a/bs"];
+        assert!(!wrong.into_iter().any(super::is_named_as_tasks_are));
+    }
 
     fn note(n: usize, text: &str) -> Unit {
         Unit { file: format!("{text} {n}").into(), fields: vec![("title", format!("note {n}"))] }

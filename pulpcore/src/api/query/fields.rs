@@ -25,6 +25,11 @@ impl FieldSelection {
         self.only.as_ref().is_none_or(|only| only.contains(field)) && !self.without.contains(field)
     }
 
+    /// Whether the client asks for a field by its name.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        self.only.is_some() && self.shows(field)
+    }
+
     /// Whether every field is shown.
     pub fn is_everything(&self) -> bool {
         self.only.is_none() && self.without.is_empty()

@@ -356,6 +356,35 @@ on_both!(tasks_are_listed_filtered_canceled_and_cloned, |sample| {
     assert_eq!((status, &refused["state"]), (409, &json!("completed")));
 });
 
+on_both!(a_waiting_task_says_what_it_waits_for, |sample| {
+    let clean = async || sample.post("orphans/cleanup/", json!({})).await.1["task"].as_str().unwrap().to_owned();
+    let (first, second) = (clean().await, clean().await);
+    let ready = sample.get(&first).await["x_waiting_for"].take();
+    let sentence = "It is ready and waits for a free worker: no worker is online.";
+    assert_eq!(ready, json!({"reason": "worker", "sentence": sentence, "tasks": [], "count": 0}));
+
+    let name = "pulpcore.app.tasks.orphan.orphan_cleanup";
+    let resource = format!("pdrn:{}:orphans", sample.app.domain);
+    let waiting = json!({
+        "reason": "resources",
+        "sentence": format!("It waits for a task that came first: {name} waits, too, and wants '{resource}'."),
+        "tasks": [{"task": first, "name": name, "state": "waiting", "resource": resource, "exclusive": true}],
+        "count": 1,
+    });
+    assert_eq!(sample.get(&second).await["x_waiting_for"], waiting);
+    let only = json!({ "x_waiting_for": waiting });
+    assert_eq!(sample.get(&format!("{second}?fields=x_waiting_for")).await, only);
+    assert_eq!(sample.get("tasks/?fields=x_waiting_for&limit=1&ordering=-pk").await["results"], json!([only]));
+    for without in [format!("{second}?exclude_fields=x_waiting_for"), format!("{second}?minimal=true")] {
+        assert!(sample.get(&without).await.get("x_waiting_for").is_none(), "{without}");
+    }
+    assert!(sample.get("tasks/").await["results"][0].get("x_waiting_for").is_none(), "a list says it when asked");
+
+    sample.send(Method::PATCH, &first, Sent::Json(json!({"state": "canceled"}))).await;
+    assert!(sample.get(&first).await.get("x_waiting_for").is_none(), "it waits no more");
+    assert_eq!(sample.get(&second).await["x_waiting_for"]["reason"], "worker");
+});
+
 on_both!(a_purge_removes_what_ended_and_counts_it, |sample| {
     let _workers = workers(&sample);
     let (_, upload) = sample.post("uploads/", json!({"size": 0})).await;

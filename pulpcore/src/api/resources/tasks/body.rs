@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::super::object;
 use super::NAMES;
 use super::resources::{self, Links};
+use super::waiting::{self, WaitingFor};
 use crate::api::bodies::Timestamp;
 use crate::api::query::FieldSelection;
 use crate::api::reader::Reader;
@@ -18,6 +19,7 @@ use crate::api::schema::markers::{AnyObject, Anything, Uri};
 use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
+use crate::tasking::waiting::why;
 
 /// A task, beside its identity.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,6 +57,10 @@ pub(super) struct Body {
     /// The result of this task.
     #[schema(read_only, required = false, value_type = Anything)]
     result: Option<Value>,
+    /// What the task waits for; absent unless its state is 'waiting'. Lists show it where `fields` asks for it.
+    #[schema(read_only, required = false, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x_waiting_for: Option<WaitingFor>,
 }
 
 /// What `minimal=true` shows.
@@ -113,6 +119,8 @@ pub(super) enum Wanted {
     Minimal,
     /// What the client selected; nothing is looked up that is not shown.
     Fields(FieldSelection),
+    /// The same, without what a task waits for unless the client names that: it costs more than the rest of a page.
+    Page(FieldSelection),
 }
 
 /// What stands in other tables about some tasks, by task.
@@ -122,14 +130,21 @@ struct Beside {
     children: HashMap<Uuid, Vec<Uuid>>,
     created: HashMap<Uuid, Vec<created_resource::Model>>,
     links: Links,
+    waiting: HashMap<Uuid, WaitingFor>,
 }
 
 /// Tasks as clients read them, in their order.
 pub(super) async fn render(reader: &Reader, rows: &[task::Model], wanted: &Wanted) -> Result<Vec<Map<String, Value>>> {
-    let Wanted::Fields(selection) = wanted else {
-        return rows.iter().map(|row| identified(reader, row, &minimal(row))).collect();
+    let (selection, waiting) = match wanted {
+        Wanted::Minimal => return rows.iter().map(|row| identified(reader, row, &minimal(row))).collect(),
+        Wanted::Fields(selection) => (selection, selection.shows(waiting::FIELD)),
+        Wanted::Page(selection) => (selection, selection.names(waiting::FIELD)),
     };
     let mut beside = Beside::load(reader, rows, selection).await?;
+    if waiting {
+        let found = why(&reader.app.db, rows).await?.into_iter();
+        beside.waiting = found.map(|(id, waiting)| (id, WaitingFor::of(waiting, &reader.root))).collect();
+    }
     rows.iter().map(|row| identified(reader, row, &full(reader, row, &mut beside))).collect()
 }
 
@@ -166,6 +181,7 @@ fn full(reader: &Reader, row: &task::Model, beside: &mut Beside) -> Body {
         created_resources: links.into_iter().map(|link| link.map(|(href, _)| href)).collect(),
         reserved_resources_record: row.reserved_resources_record.0.clone(),
         result: row.result.clone(),
+        x_waiting_for: beside.waiting.remove(&row.pulp_id),
     }
 }
 

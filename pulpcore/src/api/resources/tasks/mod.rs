@@ -6,6 +6,7 @@ mod profile;
 mod purge;
 mod resources;
 mod typed;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -20,13 +21,14 @@ use self::body::{Body, Wanted};
 use crate::api::cx::{Cx, no_content};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::list;
-use crate::api::query::values;
+use crate::api::query::{FieldSelection, values};
 use crate::api::reader::Reader;
 use crate::api::schema;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::error::{Error, Result};
 use crate::models::{state, task};
+use crate::secrets::masked;
 
 const NAMES: (&str, &str) = ("tasks", "core.task");
 const ONE: &str = "tasks/{pulp_id}/";
@@ -53,7 +55,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             let filters = Arc::clone(&listed);
             async move {
                 let paged = list::page::<task::Entity>(&cx, &filters, None).await?;
-                let objects = body::render(&cx.reader(), &paged.rows, &wanted(&cx)?).await?;
+                let objects = body::render(&cx.reader(), &paged.rows, &wanted(&cx, Wanted::Page)?).await?;
                 Ok(paged.respond(&cx, objects))
             }
         })
@@ -63,7 +65,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .answers(200, shape::paginated(response())),
         one(Endpoint::new(Method::GET, ONE, "tasks_read", |cx| async move {
             let row = find(&cx).await?;
-            let object = whole(&cx, row, &wanted(&cx)?).await?;
+            let object = whole(&cx, row, &wanted(&cx, Wanted::Fields)?).await?;
             Ok(cx.object(StatusCode::OK, object))
         }))
         .about("Inspect a task")
@@ -109,11 +111,11 @@ pub(super) fn cancellation() -> Described {
 }
 
 /// Which parts of a task an answer shows.
-fn wanted(cx: &Cx) -> Result<Wanted> {
+fn wanted(cx: &Cx, selected: fn(FieldSelection) -> Wanted) -> Result<Wanted> {
     let minimal = cx.query.get("minimal").filter(|text| !text.is_empty());
     match minimal.map(|text| values::boolean("minimal", text)).transpose()? {
         Some(true) => Ok(Wanted::Minimal),
-        _ => Ok(Wanted::Fields(cx.selection())),
+        _ => Ok(selected(cx.selection())),
     }
 }
 
@@ -139,7 +141,7 @@ async fn cancel(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     // One that is canceled already is what the client asked for.
     let ended = [state::COMPLETED, state::FAILED, state::SKIPPED].contains(&row.state.as_str());
     let status = if ended { StatusCode::CONFLICT } else { StatusCode::OK };
-    let object = whole(cx, row, &wanted(cx)?).await?;
+    let object = whole(cx, row, &wanted(cx, Wanted::Fields)?).await?;
     Ok(cx.object(status, object))
 }
 
@@ -167,8 +169,8 @@ async fn delete(cx: &Cx) -> Result<Response> {
 /// 202 with the whole task, and its address.
 async fn accepted(cx: &Cx, row: task::Model) -> Result<Response> {
     let location = cx.href(format_args!("tasks/{}/", row.pulp_id)).parse().map_err(Error::internal)?;
-    let parameters = row.args.clone();
-    let mut object = whole(cx, row, &Wanted::Fields(cx.selection())).await?;
+    let parameters = masked(row.args.clone());
+    let mut object = whole(cx, row, &Wanted::Page(cx.selection())).await?;
     object.insert(typed::PARAMETERS.to_owned(), parameters);
     let mut response = cx.object(StatusCode::ACCEPTED, object);
     response.headers_mut().insert(header::LOCATION, location);

@@ -1,11 +1,9 @@
 //! Forgetting tasks that ended long ago.
 
 use axum::http::Method;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::super::cleanups;
 use super::TAG;
@@ -16,10 +14,11 @@ use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::db::{comparable, now};
 use crate::error::{Error, Result};
-use crate::models::{created_resource, progress_report, state, task};
+use crate::models::state;
 use crate::plugin::{Schedule, Scheduled, Task, TaskCx, TaskKind, register};
 use crate::settings::Settings;
 use crate::tasking::group;
+use crate::tasking::purge::{AGE, Counts, batch};
 
 /// Removes tasks that ended before a point in time.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -45,11 +44,6 @@ enum Final {
     Failed,
     Canceled,
 }
-
-/// What is purged unless the client says something else.
-const AGE: Duration = Duration::days(30);
-/// Tasks in one transaction: others write in between.
-const BATCH: u64 = 500;
 
 fn completed() -> Vec<Final> {
     vec![Final::Completed]
@@ -90,7 +84,7 @@ impl Task for Purge {
         let states: Vec<&str> = self.states.iter().map(|state| state.name()).collect();
         let mut purged = Counts::default();
         let tasks = cx.progress("Purged task-objects of type core.Task", "purge.tasks.key.core.Task");
-        while let Some(batch) = batch(&cx, before, &states).await? {
+        while let Some(batch) = batch(cx.db(), before, &states).await? {
             purged.add(&batch);
             tasks.increment(batch.tasks).await?;
         }
@@ -142,57 +136,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .takes(Described::of::<Purge>())
         .answers(202, Described::of::<AsyncOperationResponse>()),
     ]
-}
-
-/// How many rows went.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    tasks: i64,
-    reports: i64,
-    resources: i64,
-}
-
-impl Counts {
-    fn add(&mut self, other: &Self) {
-        self.tasks += other.tasks;
-        self.reports += other.reports;
-        self.resources += other.resources;
-    }
-
-    const fn total(&self) -> i64 {
-        self.tasks + self.reports + self.resources
-    }
-}
-
-/// Removes one batch; `None` if nothing was left to remove.
-async fn batch(cx: &TaskCx, before: OffsetDateTime, states: &[&str]) -> Result<Option<Counts>> {
-    let tx = cx.db().write().await?;
-    let ids: Vec<Uuid> = task::Entity::find()
-        .select_only()
-        .column(task::Column::PulpId)
-        .filter(task::Column::State.is_in(states.iter().copied()))
-        .filter(task::Column::FinishedAt.lt(before))
-        .order_by_asc(task::Column::FinishedAt)
-        .limit(BATCH)
-        .into_tuple()
-        .all(&*tx)
-        .await?;
-    if ids.is_empty() {
-        return Ok(None);
-    }
-    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let reports = progress_report::Entity::find()
-        .filter(progress_report::Column::TaskId.is_in(ids.iter().copied()))
-        .count(&*tx)
-        .await?;
-    let resources = created_resource::Entity::find()
-        .filter(created_resource::Column::TaskId.is_in(ids.iter().copied()))
-        .count(&*tx)
-        .await?;
-    let tasks = task::Entity::delete_many().filter(task::Column::PulpId.is_in(ids)).exec(&*tx).await?;
-    tx.commit().await?;
-    let counts = Counts { tasks: count(tasks.rows_affected), reports: count(reports), resources: count(resources) };
-    Ok(Some(counts))
 }
 
 async fn report(cx: &TaskCx, message: &str, code: &str, count: i64) -> Result<()> {

@@ -1,4 +1,6 @@
 //! The endpoints that each kind of task has of its own: start one, list them, start one of them again.
+//!
+//! A kind whose parameters are checked elsewhere (an upload, a change of a repository) can only be listed here.
 
 use std::sync::Arc;
 
@@ -19,14 +21,15 @@ use crate::error::{Error, Result};
 use crate::models::task;
 use crate::plugin::TaskKind;
 use crate::registry;
+use crate::secrets::masked;
 
 /// The field that shows what a task was started with.
 pub(super) const PARAMETERS: &str = "parameters";
 
-/// The typed endpoints of every kind that clients may start, and `clones/`.
+/// The typed endpoints of every kind, and `clones/`.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let kinds = registry::get().tasks().filter(|kind| kind.endpoint);
-    let mut endpoints: Vec<_> = kinds.flat_map(of_kind).collect();
+    let mut endpoints: Vec<_> = registry::get().tasks().map(list_of).collect();
+    endpoints.extend(registry::get().tasks().filter(|kind| kind.endpoint).map(start_of));
     endpoints.push(
         Endpoint::new(Method::POST, format!("{ONE}clones/"), "tasks_clones_create", |mut cx| async move {
             clone(&mut cx).await
@@ -40,41 +43,48 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints
 }
 
-fn of_kind(kind: &'static TaskKind) -> [Endpoint; 2] {
-    let path = format!("tasks/{}/", kind.type_name);
-    let id = |action: &str| format!("tasks_{}_{action}", kind.type_name.replace(['/', '-'], "_"));
+fn path(kind: &TaskKind) -> String {
+    format!("tasks/{}/", kind.type_name)
+}
+
+fn operation(kind: &TaskKind, action: &str) -> String {
+    format!("tasks_{}_{action}", kind.type_name.replace(['/', '-'], "_"))
+}
+
+fn start_of(kind: &'static TaskKind) -> Endpoint {
     let schema = Arc::new((kind.schema)());
+    Endpoint::new(Method::POST, path(kind), operation(kind, "create"), move |mut cx| {
+        let schema = Arc::clone(&schema);
+        async move {
+            let body = cx.body(&schema, Mode::Create).await?;
+            start(&cx, kind, body).await
+        }
+    })
+    .tagged(TAG)
+    .about(format!("Start a task of the kind {}", kind.type_name))
+    .takes((kind.described)())
+    .answers(202, response(kind))
+}
+
+fn list_of(kind: &'static TaskKind) -> Endpoint {
     let filters = filters::filters();
     let listed = Arc::new(filters.clone());
-    [
-        Endpoint::new(Method::POST, &path, id("create"), move |mut cx| {
-            let schema = Arc::clone(&schema);
-            async move {
-                let body = cx.body(&schema, Mode::Create).await?;
-                start(&cx, kind, body).await
+    Endpoint::new(Method::GET, path(kind), operation(kind, "list"), move |cx| {
+        let filters = Arc::clone(&listed);
+        async move {
+            let of_kind = task::Column::TaskType.eq(kind.type_name);
+            let mut paged = list::page::<task::Entity>(&cx, &filters, Some(of_kind)).await?;
+            let mut objects = body::render(&cx.reader(), &paged.rows, &Wanted::Page(cx.selection())).await?;
+            for (row, object) in paged.rows.iter_mut().zip(&mut objects) {
+                object.insert(PARAMETERS.to_owned(), masked(row.args.take()));
             }
-        })
-        .tagged(TAG)
-        .about(format!("Start a task of the kind {}", kind.type_name))
-        .takes((kind.described)())
-        .answers(202, response(kind)),
-        Endpoint::new(Method::GET, &path, id("list"), move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let of_kind = task::Column::TaskType.eq(kind.type_name);
-                let mut paged = list::page::<task::Entity>(&cx, &filters, Some(of_kind)).await?;
-                let mut objects = body::render(&cx.reader(), &paged.rows, &Wanted::Fields(cx.selection())).await?;
-                for (row, object) in paged.rows.iter_mut().zip(&mut objects) {
-                    object.insert(PARAMETERS.to_owned(), row.args.take());
-                }
-                Ok(paged.respond(&cx, objects))
-            }
-        })
-        .tagged(TAG)
-        .about(format!("List tasks of the kind {}", kind.type_name))
-        .listed(&filters)
-        .answers(200, shape::paginated(response(kind))),
-    ]
+            Ok(paged.respond(&cx, objects))
+        }
+    })
+    .tagged(TAG)
+    .about(format!("List tasks of the kind {}", kind.type_name))
+    .listed(&filters)
+    .answers(200, shape::paginated(response(kind)))
 }
 
 /// A task with its typed parameters.
@@ -144,10 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_that_clients_may_start_has_its_two_endpoints() {
+    fn every_kind_is_listed_and_those_that_clients_may_start_are_started() {
         let endpoints = endpoints();
         let ids: Vec<_> = endpoints.iter().map(|endpoint| endpoint.id.as_str()).collect();
-        for id in ["tasks_core_purges_create", "tasks_core_upload_commits_list", "tasks_clones_create"] {
+        let all = ["tasks_core_purges_create", "tasks_core_upload_commits_list", "tasks_clones_create"];
+        for id in all.into_iter().chain(["tasks_core_creates_list", "tasks_core_version_deletions_list"]) {
             assert!(ids.contains(&id), "{id}: {ids:?}");
         }
         assert!(!ids.contains(&"tasks_core_creates_create"));

@@ -1,0 +1,73 @@
+//! `tasks`: the queue on a terminal.
+//!
+//! It reads and writes the database itself, so it also answers when no server does. A server that runs meanwhile is told of
+//! what changed, or sees it by its own look.
+
+mod cancel;
+mod find;
+mod list;
+mod purge;
+mod show;
+mod text;
+mod why;
+
+use clap::{Args, Subcommand};
+
+use super::{Places, block_on, say};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::server;
+use crate::settings::Settings;
+
+/// `tasks …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Tasks {
+    /// The tasks, the newest first
+    List(list::List),
+    /// All that is known of one task
+    Show(show::Show),
+    /// Why a task waits: what is in its way, and what is in the way of that
+    Why(Id),
+    /// Cancel tasks: those that wait at once, those that run by telling them to stop
+    Cancel(cancel::Cancel),
+    /// Forget tasks that ended long ago
+    Purge(purge::Purge),
+}
+
+/// Which task.
+#[derive(Args, Debug)]
+pub(super) struct Id {
+    /// Its id, the beginning of it if no other task's begins so, its href or its PRN
+    #[arg(value_name = "TASK")]
+    id: String,
+}
+
+impl Tasks {
+    pub(super) fn run(self, places: &Places) -> Result<()> {
+        let settings = places.load()?.settings;
+        block_on(async {
+            let db = open(&settings).await?;
+            match self {
+                Self::List(list) => say(list.text(&db).await?)?,
+                Self::Show(show) => say(show.text(&db).await?)?,
+                Self::Why(Id { id }) => say(why::text(&db, &find::task(&db, &id).await?).await?)?,
+                Self::Cancel(cancel) => cancel.run(&db, say).await?,
+                Self::Purge(purge) => say(purge.text(&db).await?)?,
+            }
+            db.close().await
+        })
+    }
+}
+
+/// The database that is there: who looks at tasks in the wrong folder does not want a new one.
+async fn open(settings: &Settings) -> Result<Db> {
+    match server::database_file(settings) {
+        Some(path) if !path.exists() => {
+            Err(Error::Config(format!("there is no database {}: is this the right --data-dir?", path.display())))
+        }
+        _ => super::open(settings).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
