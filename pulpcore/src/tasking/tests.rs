@@ -72,14 +72,14 @@ register!(TaskKind::of::<Chore>());
 
 /// A short task.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = sample::Errand)]
-struct Errand {
+#[schema(as = sample::Visit)]
+struct Visit {
     to: String,
 }
 
-impl Task for Errand {
-    const TYPE: &'static str = "sample/errands";
-    const NAME: &'static str = "pulp_sample.app.tasks.errand";
+impl Task for Visit {
+    const TYPE: &'static str = "sample/visits";
+    const NAME: &'static str = "pulp_sample.app.tasks.visit";
     const IMMEDIATE: bool = true;
 
     fn locks(&self) -> Locks {
@@ -91,7 +91,7 @@ impl Task for Errand {
     }
 }
 
-register!(TaskKind::of::<Errand>());
+register!(TaskKind::of::<Visit>());
 
 impl Sample {
     async fn queue(&self, chore: Chore) -> task::Model {
@@ -331,12 +331,12 @@ on_both!(workers_that_are_stopped_hand_back_what_has_not_ended, |sample| {
 on_both!(an_immediate_task_ends_before_its_client_is_answered, |sample| {
     let me = Listed::announce(&sample.app, "api", 1).await.unwrap();
     sample.app.queue.runs_inline(&me);
-    let errand = || Dispatch::new(&Errand { to: "a".to_owned() }).unwrap().in_domain(sample.app.domain);
-    let done = inline::dispatch(&sample.app, errand()).await.unwrap();
+    let visit = || Dispatch::new(&Visit { to: "a".to_owned() }).unwrap().in_domain(sample.app.domain);
+    let done = inline::dispatch(&sample.app, visit()).await.unwrap();
     assert_eq!((done.state.as_str(), done.result), (state::COMPLETED, Some("a".into())));
 
     let busy = sample.exclusive("a").await;
-    let queued = inline::dispatch(&sample.app, errand()).await.unwrap();
+    let queued = inline::dispatch(&sample.app, visit()).await.unwrap();
     assert_eq!((queued.state.as_str(), queued.unblocked_at), (state::WAITING, None), "its lock is not free");
     sample.end_of_waiting(busy).await;
     assert_eq!(sample.claimed().await, Some(queued.pulp_id));
