@@ -31,6 +31,7 @@ pub struct Rendered {
 /// | `PermissionDenied` | 403 | detail |
 /// | `NotFound` | 404 | detail |
 /// | `Conflict`, `Canceled` | 409 | detail |
+/// | `Gone` | 410 | detail |
 /// | `TooLarge` | 413 | detail |
 /// | `UnsupportedMediaType` | 415 | detail |
 /// | `Upstream` | 502 | fixed detail, correlation id: only synchronous calls meet it, tasks keep theirs in a row |
@@ -56,6 +57,7 @@ pub fn render(error: &Error, correlation_id: &str) -> Rendered {
         Error::PermissionDenied => detail(StatusCode::FORBIDDEN),
         Error::NotFound(_) => detail(StatusCode::NOT_FOUND),
         Error::Conflict(_) | Error::Canceled => detail(StatusCode::CONFLICT),
+        Error::Gone(_) => detail(StatusCode::GONE),
         Error::TooLarge(_) => detail(StatusCode::PAYLOAD_TOO_LARGE),
         Error::UnsupportedMediaType(_) => detail(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         Error::Upstream { .. } => fault(StatusCode::BAD_GATEWAY, "A remote server failed."),

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::settings::{Role, Secret, Settings};
 use crate::tasking::Worker;
+use crate::tasking::events;
 use crate::tasking::life::{self, Listed};
 use crate::{auth, migrate, registry};
 
@@ -43,6 +44,8 @@ pub struct Running {
     signs_of_life: Vec<(Listed, JoinHandle<()>)>,
     /// Wake-ups from and to other processes.
     carrying: Option<JoinHandle<()>>,
+    /// Events of tasks: written, followed, forgotten.
+    telling: Vec<JoinHandle<()>>,
     _lock: Option<Lock>,
 }
 
@@ -79,7 +82,8 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         new_admin_password = auth::ensure_admin(&app.db, password).await?;
     }
 
-    let stop = CancellationToken::new();
+    // Streams of events end when the server is told to stop, or they would hold it up.
+    let stop = app.feeds.stop();
     let mut signs_of_life = Vec::new();
     for (role, name) in [(Role::Api, "api"), (Role::Content, "content")] {
         if is(role) {
@@ -91,6 +95,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         }
     }
     let carrying = carry_wake_ups(&app);
+    let telling = tell_events(&app);
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     let router = routes::all(&app, catalog);
     let listener = listener.tap_io(|connection| {
@@ -107,7 +112,18 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     });
     let roles: Vec<String> = app.settings.roles.iter().map(ToString::to_string).collect();
     tracing::info!(roles = roles.join(","), "listening on http://{address}");
-    Ok(Running { address, app, new_admin_password, stop, listening, working, signs_of_life, carrying, _lock: lock })
+    Ok(Running {
+        address,
+        app,
+        new_admin_password,
+        stop,
+        listening,
+        working,
+        signs_of_life,
+        carrying,
+        telling,
+        _lock: lock,
+    })
 }
 
 impl Running {
@@ -142,9 +158,9 @@ impl Running {
                 tracing::warn!(error = error.log(), "The process could not sign off.");
             }
         }
-        if let Some(carrying) = self.carrying {
-            carrying.abort();
-            let _ = carrying.await;
+        for task in self.carrying.into_iter().chain(self.telling) {
+            task.abort();
+            let _ = task.await;
         }
         self.app.db.clone().close().await
     }
@@ -203,6 +219,21 @@ async fn work(app: App, stop: CancellationToken) {
     if let Some(watch) = watch {
         watch.abort();
     }
+}
+
+/// What there is to do about the events of tasks, by the process's roles.
+fn tell_events(app: &App) -> Vec<JoinHandle<()>> {
+    let mut telling = Vec::new();
+    if app.settings.has_role(Role::Api) || app.settings.has_role(Role::Worker) {
+        telling.push(tokio::spawn(events::flush_for_ever(app.queue.clone())));
+    }
+    if app.settings.has_role(Role::Api) {
+        telling.push(tokio::spawn(events::follow(app.clone())));
+    }
+    if app.settings.has_role(Role::Worker) {
+        telling.push(tokio::spawn(events::forget_hourly(app.clone())));
+    }
+    telling
 }
 
 #[cfg(feature = "postgres")]

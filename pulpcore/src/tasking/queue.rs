@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,6 +29,8 @@ pub struct Queue {
     /// What runs here, and how to stop it.
     running: Arc<Mutex<HashMap<Uuid, CancellationToken>>>,
     pub(super) inline: Arc<Inline>,
+    /// Tasks that run here have written to the log.
+    pub(super) lines: Arc<Notify>,
 }
 
 /// How long whoever waits for news of other processes sleeps at most: one wake-up may be lost.
@@ -38,7 +40,7 @@ impl Queue {
     /// A queue over a database.
     pub fn new(db: Db) -> Self {
         let wakes = Wakes::new(!db.is_sqlite());
-        Self { db, wakes, running: Arc::default(), inline: Arc::default() }
+        Self { db, wakes, running: Arc::default(), inline: Arc::default(), lines: Arc::default() }
     }
 
     /// Queues a task and wakes a worker.
@@ -189,12 +191,19 @@ impl Queue {
     pub(super) fn started(&self, id: Uuid) -> CancellationToken {
         let token = CancellationToken::new();
         self.lock_running().insert(id, token.clone());
+        events::open(id, Arc::clone(&self.lines));
         token
     }
 
     /// A task runs here no more.
     pub(super) fn stopped(&self, id: Uuid) {
         self.lock_running().remove(&id);
+        events::close(id);
+    }
+
+    /// What runs here.
+    pub(super) fn running_here(&self) -> Vec<Uuid> {
+        self.lock_running().keys().copied().collect()
     }
 
     /// Stops a task if it runs here.
@@ -211,7 +220,7 @@ impl Queue {
 
     /// Stops what runs here and should not: it was canceled elsewhere, or its worker was given up.
     pub(super) async fn look(&self) -> Result<()> {
-        let here: Vec<Uuid> = self.lock_running().keys().copied().collect();
+        let here = self.running_here();
         if here.is_empty() {
             return Ok(());
         }
