@@ -193,3 +193,136 @@ async fn writers(db: &Db) -> Result<BTreeSet<String>> {
     let writers = rows::<Writer>(db.read(), sql, Vec::new()).await?;
     Ok(writers.into_iter().map(|row| row.virtualtransaction).collect())
 }
+
+#[cfg(all(test, feature = "testkit", feature = "postgres"))]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::{Event, Feed, KINDS, Row, Scope, record};
+    use super::*;
+    use crate::db::{WriteTx, exec};
+    use crate::sample::Sample;
+
+    /// A process with a task, and its feed behind what is there already.
+    struct Story {
+        sample: Sample,
+        task: Uuid,
+        feed: Feed,
+    }
+
+    impl Story {
+        async fn begin() -> Self {
+            let sample = Sample::postgres().await;
+            let task = sample.talk(0).await;
+            let scope = Scope { task: None, kinds: KINDS.to_vec() };
+            let seen = last(&sample.app.db).await.unwrap();
+            let feed = Feed::open(&sample.app, scope, seen).await.unwrap();
+            assert!(!sample.app.feeds.frontier().look(&sample.app.db).await.unwrap());
+            Self { sample, task, feed }
+        }
+
+        /// An event that is not committed.
+        async fn write(&self, state: &str) -> WriteTx {
+            let tx = self.sample.app.db.write().await.unwrap();
+            record(&tx, vec![Event::state(self.task, state)]).await.unwrap();
+            tx
+        }
+
+        /// Whether the frontier waits for somebody, and how far it is.
+        async fn look(&self) -> (bool, i64) {
+            let frontier = self.sample.app.feeds.frontier();
+            let waits = frontier.look(&self.sample.app.db).await.unwrap();
+            (waits, *frontier.settled.borrow())
+        }
+
+        async fn next(&mut self) -> Vec<String> {
+            let state = |row: Row| row.body["state"].as_str().unwrap_or_default().to_owned();
+            self.feed.next().await.unwrap().expect("the feed goes on").into_iter().map(state).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_in_another_order_is_read_in_the_order_of_its_numbers() {
+        let mut story = Story::begin().await;
+        let (_, before) = story.look().await;
+        let first = story.write("first").await;
+        story.write("second").await.commit().await.unwrap();
+        assert_eq!(story.look().await, (true, before));
+        assert_eq!(story.look().await, (true, before), "however often one looks");
+        first.commit().await.unwrap();
+        assert_eq!(story.look().await, (false, before + 2));
+        assert_eq!(story.next().await, ["first", "second"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_rolled_back_is_waited_for_and_then_passed_over() {
+        let mut story = Story::begin().await;
+        let (_, before) = story.look().await;
+        let first = story.write("first").await;
+        story.write("second").await.commit().await.unwrap();
+        assert_eq!(story.look().await, (true, before));
+        // Whoever comes later has larger numbers, and is not waited for.
+        let late = story.write("late").await;
+        first.rollback().await.unwrap();
+        assert_eq!(story.look().await, (false, before + 2));
+        assert_eq!(story.next().await, ["second"]);
+        late.commit().await.unwrap();
+        assert_eq!(story.look().await, (false, before + 3));
+        assert_eq!(story.next().await, ["late"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_starts_to_follow_waits_for_those_who_were_there_before() {
+        let story = Story::begin().await;
+        let first = story.write("first").await;
+        story.write("second").await.commit().await.unwrap();
+        let (there, new) = (last(&story.sample.app.db).await.unwrap(), Frontier::new());
+        assert!(new.look(&story.sample.app.db).await.unwrap());
+        assert_eq!(*new.settled.borrow(), 0);
+        first.commit().await.unwrap();
+        assert!(!new.look(&story.sample.app.db).await.unwrap());
+        assert_eq!(*new.settled.borrow(), there);
+    }
+
+    #[tokio::test]
+    async fn transactions_that_write_other_things_hold_nobody_up() {
+        let mut story = Story::begin().await;
+        let other = story.sample.app.db.write().await.unwrap();
+        exec(&*other, "UPDATE core_domain SET description = 'x'", Vec::new()).await.unwrap();
+        story.write("gone").await.rollback().await.unwrap();
+        story.write("there").await.commit().await.unwrap();
+        assert!(!story.look().await.0);
+        assert_eq!(story.next().await, ["there"]);
+        other.rollback().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn two_who_write_at_once_are_read_completely_and_in_order() {
+        let mut story = Story::begin().await;
+        let follower = tokio::spawn(follow(story.sample.app.clone()));
+        let write = async |name: &str| {
+            for nth in 0..40 {
+                let tx = story.sample.app.db.write().await.unwrap();
+                let events = vec![Event::state(story.task, &format!("{name}{nth}"))];
+                record(&tx, events).await.unwrap();
+                if nth % 5 == 0 {
+                    tx.rollback().await.unwrap()
+                } else {
+                    tx.commit().await.unwrap()
+                }
+                story.sample.app.queue.wakes.news();
+            }
+        };
+        let mut seen = Vec::new();
+        let read = async {
+            while seen.len() < 64 {
+                seen.extend(story.feed.next().await.unwrap().expect("the feed goes on"));
+            }
+        };
+        tokio::join!(write("a"), write("b"), read);
+        let seen: Vec<i64> = seen.iter().map(|row| row.seq).collect();
+        let table: Vec<i64> = story.sample.told().await.iter().map(|event| event.seq).skip(1).collect();
+        assert_eq!(seen, table);
+        follower.abort();
+    }
+}

@@ -7,12 +7,12 @@
 pub(crate) mod capture;
 mod feed;
 mod flush;
-mod forget;
+pub(crate) mod forget;
 mod frontier;
 mod lines;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
