@@ -32,8 +32,12 @@ pub(super) async fn flush(queue: &Queue) -> Result<()> {
     let talking = lines::talking(&queue.running_here());
     for tasks in talking.chunks(rows_per_statement(1)) {
         let tx = queue.db.write().await?;
-        let tasks = unfinished(&tx, tasks).await?;
-        let taken = lines::take(&tasks);
+        let unfinished = unfinished(&tx, tasks).await?;
+        if unfinished.len() < tasks.len() {
+            // Somebody has a task's row in hand. If that is not its end, its lines are still to be written.
+            queue.lines.notify_one();
+        }
+        let taken = lines::take(&unfinished);
         let events = taken.iter().map(|(task, line)| line.clone().event(*task)).collect();
         let written = write(tx, events).await;
         if written.is_err() {

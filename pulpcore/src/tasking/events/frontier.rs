@@ -99,7 +99,12 @@ pub(crate) async fn follow(app: App) {
             }
         };
         tokio::time::sleep(PAUSE).await;
-        let _ = tokio::time::timeout(pause, news.changed()).await;
+        tokio::select! {
+            _ = news.changed() => {}
+            // Who begins to listen may have missed the news.
+            _ = listeners.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod frontier;
 mod lines;
 mod read;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};

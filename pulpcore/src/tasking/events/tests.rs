@@ -18,7 +18,7 @@ use crate::tasking::life::Listed;
 /// Writes lines to the log, and counts them.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = sample::Talk)]
-pub(in crate::tasking) struct Talk {
+struct Talk {
     lines: u32,
 }
 
