@@ -138,6 +138,7 @@ mod tests {
             (Error::NotFound("Not found.".into()), 404, json!({"detail": "Not found."})),
             (Error::Conflict("Busy.".into()), 409, json!({"detail": "Busy."})),
             (Error::Canceled, 409, json!({"detail": "The task was canceled."})),
+            (Error::Gone("Gone.".into()), 410, json!({"detail": "Gone."})),
             (Error::TooLarge("Too large.".into()), 413, json!({"detail": "Too large."})),
             (
                 Error::UnsupportedMediaType("text/plain".into()),
