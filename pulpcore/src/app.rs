@@ -15,6 +15,7 @@ use crate::settings::Settings;
 use crate::storage::{Algorithm, Kept, Storage, StorageConfig};
 use crate::sync::download::DownloadSettings;
 use crate::tasking::Queue;
+use crate::tasking::events::Feeds;
 use crate::together::Together;
 
 /// Database, storage, settings, queue. Cheap to clone.
@@ -34,6 +35,8 @@ pub struct Parts {
     pub secrets: Secrets,
     /// The task queue.
     pub queue: Queue,
+    /// Events of tasks as they happen.
+    pub(crate) feeds: Feeds,
     /// Who may log in.
     pub(crate) credentials: Credentials,
     /// Artifacts that are saved together.
@@ -102,6 +105,7 @@ impl App {
             settings,
             secrets,
             queue,
+            feeds: Feeds::new(),
             credentials,
             saving: Together::default(),
             domain: domain.pulp_id,

@@ -48,6 +48,9 @@ pub enum Error {
     /// The thing's present state does not allow this.
     #[error("{0}")]
     Conflict(String),
+    /// It was there and is not any more; the sentence says what to do instead.
+    #[error("{0}")]
+    Gone(String),
     /// A remote server failed us; the URL is part of the message.
     #[error("{url}: {problem}")]
     Upstream {

@@ -13,7 +13,7 @@ use std::io::{IsTerminal, Write};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Span, Subscriber};
+use tracing::{Event, Metadata, Span, Subscriber};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::settings::LogFormat;
 use crate::tasking::diagnostics;
+use crate::tasking::events::capture::TaskLines;
 
 /// What is logged unless an operator says otherwise: our own doings, and others' only when something is wrong.
 pub const DEFAULT_FILTER: &str = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,reqwest=warn";
@@ -59,6 +60,11 @@ pub fn request_span(cid: &str, method: &str, path: &str) -> Span {
 pub fn task_span(cid: &str, task_id: Uuid, name: &str) -> Span {
     // Not a child of whatever a worker happens to be doing: the task's id is its request's, not its worker's.
     tracing::error_span!(parent: None, TASK_SPAN, cid, task = %task_id, name)
+}
+
+/// Whether this describes what [`task_span`] makes.
+pub(crate) fn is_task_span(metadata: &Metadata<'_>) -> bool {
+    metadata.name() == "task" && metadata.target() == module_path!()
 }
 
 /// The correlation id of a request: the client's own (its `Correlation-ID` header) if that is at most 256 printable
@@ -105,7 +111,7 @@ where
             if is_plain { Box::new(text.with_ansi(false)) } else { Box::new(text) }
         }
     };
-    Ok(tracing_subscriber::registry().with(filter).with(lines).with(diagnostics::layer()))
+    Ok(tracing_subscriber::registry().with(filter).with(lines).with(diagnostics::layer()).with(TaskLines))
 }
 
 /// One JSON object a line, flat: the members of the event win over those of its span, an inner span's over an outer's.
@@ -163,7 +169,7 @@ where
 
 /// The fields of a span or an event.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+pub(crate) struct Fields(pub(crate) Map<String, Value>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {

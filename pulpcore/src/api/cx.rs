@@ -1,6 +1,7 @@
 //! A request, as an operation sees it.
 
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -41,6 +42,8 @@ pub struct Cx {
     pub(crate) query: Query,
     /// Behind a lock that nobody ever waits for: it makes the whole shareable between threads, which a body is not.
     pub(crate) input: std::sync::Mutex<Body>,
+    /// The client wants to go on over a WebSocket. Only operations that stream see one.
+    pub(crate) socket: Option<WebSocketUpgrade>,
 }
 
 impl Cx {

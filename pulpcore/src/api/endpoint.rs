@@ -85,6 +85,8 @@ pub struct Endpoint {
     pub(crate) content_types: &'static [&'static str],
     pub(crate) responses: Vec<(u16, Option<Described>)>,
     pub(crate) public: bool,
+    /// Whether it also answers with a stream: as server-sent events, or over a WebSocket.
+    pub(crate) streams: bool,
     pub(crate) handler: Handler,
 }
 
@@ -150,6 +152,7 @@ impl Endpoint {
             content_types: ANY,
             responses: Vec::new(),
             public: false,
+            streams: false,
             handler: Arc::new(move |cx| Box::pin(handler(cx))),
         }
     }
@@ -242,6 +245,20 @@ impl Endpoint {
     #[must_use]
     pub(crate) fn public(mut self) -> Self {
         self.public = true;
+        self
+    }
+
+    /// It also answers with a stream, to clients that ask for one.
+    #[must_use]
+    pub(crate) fn streams(mut self) -> Self {
+        self.streams = true;
+        self
+    }
+
+    /// It takes a query parameter.
+    #[must_use]
+    pub(crate) fn parameter(mut self, name: &str, kind: Kind) -> Self {
+        self.parameters.push(Parameter { name: name.to_owned(), kind });
         self
     }
 

@@ -31,6 +31,7 @@ pub struct Rendered {
 /// | `PermissionDenied` | 403 | detail |
 /// | `NotFound` | 404 | detail |
 /// | `Conflict`, `Canceled` | 409 | detail |
+/// | `Gone` | 410 | detail |
 /// | `TooLarge` | 413 | detail |
 /// | `UnsupportedMediaType` | 415 | detail |
 /// | `Upstream` | 502 | fixed detail, correlation id: only synchronous calls meet it, tasks keep theirs in a row |
@@ -56,6 +57,7 @@ pub fn render(error: &Error, correlation_id: &str) -> Rendered {
         Error::PermissionDenied => detail(StatusCode::FORBIDDEN),
         Error::NotFound(_) => detail(StatusCode::NOT_FOUND),
         Error::Conflict(_) | Error::Canceled => detail(StatusCode::CONFLICT),
+        Error::Gone(_) => detail(StatusCode::GONE),
         Error::TooLarge(_) => detail(StatusCode::PAYLOAD_TOO_LARGE),
         Error::UnsupportedMediaType(_) => detail(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         Error::Upstream { .. } => fault(StatusCode::BAD_GATEWAY, "A remote server failed."),
@@ -136,6 +138,7 @@ mod tests {
             (Error::NotFound("Not found.".into()), 404, json!({"detail": "Not found."})),
             (Error::Conflict("Busy.".into()), 409, json!({"detail": "Busy."})),
             (Error::Canceled, 409, json!({"detail": "The task was canceled."})),
+            (Error::Gone("Gone.".into()), 410, json!({"detail": "Gone."})),
             (Error::TooLarge("Too large.".into()), 413, json!({"detail": "Too large."})),
             (
                 Error::UnsupportedMediaType("text/plain".into()),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Extension, FromRequestParts, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -66,7 +67,7 @@ impl Route {
     }
 
     async fn run(&self, correlation_id: &str, params: RawPathParams, request: Request) -> Result<Response, Refused> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let endpoint = self.endpoint(&parts.method);
         let user = match endpoint.is_some_and(|endpoint| endpoint.public) {
             true => None,
@@ -78,9 +79,17 @@ impl Route {
                 false => Ok(render::method_not_allowed(&parts.method, self.allow.clone()).into_response()),
             };
         };
-        if !wants_json(&parts.headers) {
+        let streams = endpoint.streams && wants_events(&parts.headers);
+        if !streams && !wants_json(&parts.headers) {
             return Ok(detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header."));
         }
+        let socket = match endpoint.streams && wants_socket(&parts.headers) {
+            true => match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+                Ok(socket) => Some(socket),
+                Err(refused) => return Ok(detail(refused.status(), &refused.body_text())),
+            },
+            false => None,
+        };
         let cx = Cx {
             app: self.app.clone(),
             root: self.root.clone(),
@@ -91,6 +100,7 @@ impl Route {
             headers: parts.headers,
             params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             input: std::sync::Mutex::new(body),
+            socket,
         };
         Ok((endpoint.handler)(cx).await?)
     }
@@ -145,14 +155,25 @@ pub(super) fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValu
 
 /// Whether the client takes JSON. A browser that asks for a page gets JSON as well.
 fn wants_json(headers: &HeaderMap) -> bool {
-    let mut ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    if ranges.peek().is_none() {
-        return true;
-    }
-    ranges.flat_map(|value| value.split(',')).any(|range| {
-        let essence = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        matches!(essence.as_str(), "" | "*/*" | "application/*" | "application/json" | "text/html")
-    })
+    let any = ["", "*/*", "application/*", "application/json", "text/html"];
+    !headers.contains_key(header::ACCEPT) || accepted(headers).any(|range| any.contains(&range.as_str()))
+}
+
+/// Whether the client takes server-sent events, and says so: whoever takes anything gets JSON.
+pub(super) fn wants_events(headers: &HeaderMap) -> bool {
+    accepted(headers).any(|range| range == "text/event-stream")
+}
+
+/// Whether the client wants to go on over a WebSocket.
+fn wants_socket(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The media ranges of `Accept`, without their parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = values.flat_map(|value| value.split(','));
+    ranges.map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -187,5 +208,14 @@ mod tests {
             assert!(accepts(value), "{value}");
         }
         assert!(!accepts("text/plain"));
+    }
+
+    #[test]
+    fn events_are_streamed_to_those_who_ask_for_them() {
+        let asks = |value: &'static str| {
+            wants_events(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]))
+        };
+        assert!(asks("text/event-stream") && asks("application/json;q=0.5, text/event-stream"));
+        assert!(!asks("*/*") && !asks("text/*") && !wants_events(&HeaderMap::new()));
     }
 }

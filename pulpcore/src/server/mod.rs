@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::settings::{Role, Secret, Settings};
 use crate::tasking::Worker;
+use crate::tasking::events;
 use crate::tasking::life::{self, Listed};
 use crate::tasking::schedule;
 use crate::{auth, migrate, registry};
@@ -47,6 +48,8 @@ pub struct Running {
     carrying: Option<JoinHandle<()>>,
     #[cfg(feature = "otel")]
     exporting: Option<crate::metrics::otel::Exporting>,
+    /// Events of tasks: written, followed, forgotten.
+    telling: Vec<JoinHandle<()>>,
     _lock: Option<Lock>,
 }
 
@@ -86,7 +89,8 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     #[cfg(feature = "otel")]
     let exporting = crate::metrics::otel::Exporting::from_environment(&app)?;
 
-    let stop = CancellationToken::new();
+    // Streams of events end when the server is told to stop, or they would hold it up.
+    let stop = app.feeds.stop();
     let mut signs_of_life = Vec::new();
     for (role, name) in [(Role::Api, "api"), (Role::Content, "content")] {
         if is(role) {
@@ -98,6 +102,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         }
     }
     let carrying = carry_wake_ups(&app);
+    let telling = tell_events(&app);
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     let router = routes::all(&app, catalog);
     let listener = listener.tap_io(|connection| {
@@ -125,6 +130,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         carrying,
         #[cfg(feature = "otel")]
         exporting,
+        telling,
         _lock: lock,
     })
 }
@@ -161,9 +167,9 @@ impl Running {
                 tracing::warn!(error = error.log(), "The process could not sign off.");
             }
         }
-        if let Some(carrying) = self.carrying {
-            carrying.abort();
-            let _ = carrying.await;
+        for task in self.carrying.into_iter().chain(self.telling) {
+            task.abort();
+            let _ = task.await;
         }
         #[cfg(feature = "otel")]
         if let Some(exporting) = self.exporting {
@@ -228,6 +234,21 @@ async fn work(app: App, stop: CancellationToken) {
     if let Some(watch) = watch {
         watch.abort();
     }
+}
+
+/// What there is to do about the events of tasks, by the process's roles.
+fn tell_events(app: &App) -> Vec<JoinHandle<()>> {
+    let mut telling = Vec::new();
+    if app.settings.has_role(Role::Api) || app.settings.has_role(Role::Worker) {
+        telling.push(tokio::spawn(events::flush_for_ever(app.queue.clone())));
+    }
+    if app.settings.has_role(Role::Api) {
+        telling.push(tokio::spawn(events::follow(app.clone())));
+    }
+    if app.settings.has_role(Role::Worker) {
+        telling.push(tokio::spawn(events::forget_hourly(app.clone())));
+    }
+    telling
 }
 
 #[cfg(feature = "postgres")]

@@ -126,6 +126,8 @@ pub struct Settings {
     pub tmpfile_protection_time: u64,
     /// After how many minutes a finished task may be removed; 0 keeps it for ever.
     pub task_protection_time: u64,
+    /// For how many hours the events of a task are kept after it has ended; 0 keeps them as long as the task.
+    pub task_event_retention: u64,
 
     // Security.
     /// The administrator's password, used once: when the first administrator is created. Empty: one is made up and
@@ -250,6 +252,7 @@ impl Settings {
             upload_protection_time: 0,
             tmpfile_protection_time: 0,
             task_protection_time: 0,
+            task_event_retention: 7 * 24,
             admin_password: None,
             credential_cache_seconds: 60,
             redact_unsafe_exceptions: false,

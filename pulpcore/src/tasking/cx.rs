@@ -105,9 +105,7 @@ impl TaskCx {
     /// # Errors
     /// [`Error::Canceled`] if the task has ended.
     pub(crate) async fn ensure_unfinished(&self, tx: &WriteTx) -> Result<()> {
-        let row = task::Entity::find_by_id(self.task.pulp_id).lock_shared().one(&**tx).await?;
-        let unfinished = row.is_some_and(|row| state::UNFINISHED.contains(&row.state.as_str()));
-        if unfinished { Ok(()) } else { Err(Error::Canceled) }
+        ensure_unfinished(tx, self.task.pulp_id).await
     }
 
     /// Sets what the task returns; clients read it as `result`.
@@ -144,4 +142,14 @@ impl TaskCx {
     pub(crate) fn take_result(&self) -> Option<serde_json::Value> {
         self.result.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     }
+}
+
+/// Keeps a task from ending until the transaction ends.
+///
+/// # Errors
+/// [`Error::Canceled`] if it has ended.
+pub(super) async fn ensure_unfinished(tx: &WriteTx, task: Uuid) -> Result<()> {
+    let row = task::Entity::find_by_id(task).lock_shared().one(&**tx).await?;
+    let unfinished = row.is_some_and(|row| state::UNFINISHED.contains(&row.state.as_str()));
+    if unfinished { Ok(()) } else { Err(Error::Canceled) }
 }

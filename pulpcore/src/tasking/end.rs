@@ -73,6 +73,7 @@ pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) ->
         }
         if written {
             by_state.entry(last.state).or_default().push(*id);
+            told.extend(events::seal(*id));
             told.push(last.event(*id));
         }
     }
@@ -164,6 +165,7 @@ async fn hand_back(tx: &WriteTx, id: Uuid, told: &mut Vec<Event>) -> Result<usiz
     }
     progress_report::Entity::delete_many().filter(progress_report::Column::TaskId.eq(id)).exec(&**tx).await?;
     staging::forget(&**tx, &[id]).await?;
+    told.extend(events::seal(id));
     told.push(Event::state(id, state::WAITING));
     Ok(1)
 }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::Queue;
+use super::cx::ensure_unfinished;
 use super::events::{self, Event, PROGRESS};
 
 use crate::db::{WriteTx, now};
@@ -101,6 +102,8 @@ impl Progress {
             suffix: Set(None),
         };
         let tx = self.queue.db.write().await?;
+        // Nothing comes after a task's last state.
+        ensure_unfinished(&tx, self.task).await?;
         progress_report::Entity::insert(row)
             .on_conflict(
                 OnConflict::column(progress_report::Column::PulpId)

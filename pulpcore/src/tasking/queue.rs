@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ pub struct Queue {
     running: Arc<Mutex<HashMap<Uuid, Running>>>,
     pub(super) inline: Arc<Inline>,
     pub(crate) pulse: Arc<Pulse>,
+    /// Tasks that run here have written to the log.
+    pub(super) lines: Arc<Notify>,
     pub(crate) tally: Tally,
 }
 
@@ -51,7 +53,7 @@ impl Queue {
     pub fn new(db: Db) -> Self {
         let wakes = Wakes::new(!db.is_sqlite());
         let (pulse, tally) = (Arc::default(), Tally::default());
-        Self { db, wakes, running: Arc::default(), inline: Arc::default(), pulse, tally }
+        Self { db, wakes, running: Arc::default(), inline: Arc::default(), lines: Arc::default(), pulse, tally }
     }
 
     /// Queues a task and wakes a worker.
@@ -205,6 +207,7 @@ impl Queue {
         let stop = CancellationToken::new();
         let running = Running { stop: stop.clone(), label: tally::label(&row.task_type), since: Instant::now() };
         self.lock_running().insert(row.pulp_id, running);
+        events::open(row.pulp_id, Arc::clone(&self.lines));
         stop
     }
 
@@ -221,6 +224,12 @@ impl Queue {
     /// A task runs here no more.
     pub(super) fn stopped(&self, id: Uuid) {
         self.lock_running().remove(&id);
+        events::close(id);
+    }
+
+    /// What runs here.
+    pub(super) fn running_here(&self) -> Vec<Uuid> {
+        self.lock_running().keys().copied().collect()
     }
 
     /// Stops a task if it runs here.
@@ -236,7 +245,7 @@ impl Queue {
 
     /// Stops what runs here and should not: it was canceled elsewhere, or its worker was given up.
     pub(super) async fn look(&self) -> Result<()> {
-        let here: Vec<Uuid> = self.lock_running().keys().copied().collect();
+        let here = self.running_here();
         if here.is_empty() {
             return Ok(());
         }

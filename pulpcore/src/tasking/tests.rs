@@ -138,7 +138,7 @@ impl Sample {
         self.end(id).await;
     }
 
-    async fn row(&self, id: Uuid) -> task::Model {
+    pub(super) async fn row(&self, id: Uuid) -> task::Model {
         task::Entity::find_by_id(id).one(self.app.db.read()).await.unwrap().expect("the task exists")
     }
 

@@ -13,6 +13,7 @@
 mod answer;
 pub mod conformance;
 mod content;
+mod events;
 pub mod faults;
 pub mod fixture;
 #[cfg(feature = "postgres")]
@@ -21,6 +22,7 @@ mod server;
 mod template;
 
 pub use self::answer::{Answer, Ended};
+pub use self::events::Events;
 pub use self::server::{Backend, TestPulp};
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};

@@ -77,6 +77,7 @@ impl Sample {
             params,
             query: Query::parse(query).unwrap(),
             input: std::sync::Mutex::new(body),
+            socket: None,
         };
         let response = match (endpoint.handler)(cx).await {
             Ok(response) => response,

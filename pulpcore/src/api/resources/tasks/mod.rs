@@ -1,6 +1,7 @@
 //! Tasks: what was asked for, how far it is, what came of it.
 
 mod body;
+mod events;
 mod filters;
 mod profile;
 mod purge;
@@ -83,6 +84,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .about("Delete a task")
             .answers_nothing(204),
     ];
+    endpoints.extend(events::endpoints());
     endpoints.extend(profile::endpoints());
     endpoints.extend(purge::endpoints());
     endpoints.extend(typed::endpoints());
