@@ -45,7 +45,9 @@ enum End {
 /// The same, for the process that is asked.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = sample::Hop)]
-struct Hop(Step);
+struct Hop {
+    step: Step,
+}
 
 impl Task for Step {
     const TYPE: &'static str = "sample/steps";
@@ -77,11 +79,11 @@ impl Task for Hop {
     const IMMEDIATE: bool = true;
 
     fn locks(&self) -> Locks {
-        self.0.locks()
+        self.step.locks()
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        self.0.run(cx).await
+        self.step.run(cx).await
     }
 }
 
@@ -217,7 +219,7 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
                 app.queue.cancel_unless_ended(id).await.unwrap();
             }
             2 => {
-                let hop = Hop(Step { end: End::Well, ..dice.step() });
+                let hop = Hop { step: Step { end: End::Well, ..dice.step() } };
                 dispatched.push(inline::dispatch(app, of(app, &hop)).await.unwrap().pulp_id);
             }
             _ => dispatched.push(inline::dispatch(app, of(app, &dice.step())).await.unwrap().pulp_id),
