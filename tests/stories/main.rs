@@ -2,5 +2,6 @@
 
 mod common;
 mod crash;
+mod events;
 mod process;
 mod workers;

@@ -51,22 +51,29 @@ impl TestPulp {
 
     /// Listens over a WebSocket, behind the last event that was seen.
     pub async fn socket_events(&self, path: &str, last: Option<i64>) -> Events {
-        let mut url = self.url(path).replacen("http://", "ws://", 1);
+        // The header that the other client would send.
+        let plain = self.request(Method::GET, path).build().expect("the request is sound");
+        Events::over_socket(&self.url(path), &plain.headers()["authorization"], last).await
+    }
+}
+
+impl Events {
+    /// Listens over a WebSocket at any server's `http://` URL, behind the last event that was seen.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn over_socket(url: &str, authorization: &HeaderValue, last: Option<i64>) -> Self {
+        let mut url = url.replacen("http://", "ws://", 1);
         if let Some(last) = last {
             let mark = if url.contains('?') { '&' } else { '?' };
             url.push_str(&format!("{mark}after={last}"));
         }
         let mut request = url.clone().into_client_request().expect("the URL is sound");
-        // The header that the other client would send.
-        let plain = self.request(Method::GET, path).build().expect("the request is sound");
-        let credentials: HeaderValue = plain.headers()["authorization"].clone();
-        request.headers_mut().insert("authorization", credentials);
+        request.headers_mut().insert("authorization", authorization.clone());
         let (socket, _) = connect_async(request).await.unwrap_or_else(|error| panic!("{url}: {error}"));
-        Events { connection: Connection::Socket(Box::new(socket)), close_code: None }
+        Self { connection: Connection::Socket(Box::new(socket)), close_code: None }
     }
-}
 
-impl Events {
     /// The next event; `None` if the server has ended the stream.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use pulpcore::testkit::Events;
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -126,6 +127,13 @@ impl Server {
     /// How many objects a list has.
     pub(crate) async fn count(&self, list: &str) -> Result<i64> {
         self.api.get(list).await?["count"].as_i64().context("a list has a count")
+    }
+
+    /// Listens to events over a WebSocket, as the administrator, behind the last one that was seen.
+    pub(crate) async fn events(&self, path: &str, last: Option<i64>) -> Result<Events> {
+        let request = self.api.request(Method::GET, path).build()?;
+        let authorization = request.headers().get("authorization").context("the client has credentials")?;
+        Ok(within(Events::over_socket(request.url().as_str(), authorization, last)).await?)
     }
 
     /// Cancels a task.
