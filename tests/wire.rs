@@ -16,8 +16,20 @@ use serde_json::{Map, Value};
 /// Places where we differ (`*` stands for anything), and why.
 const KNOWN: &[(&[&str], &str)] = &[
     (
-        &["root_read", "tasks_clones_create", "tasks_core_*", "tasks_file_*", "tasks_profile_artifacts_read"],
-        "Ours alone: the map of the API, typed endpoints for tasks, and what was observed of them.",
+        &[
+            "events_list",
+            "root_read",
+            "tasks_clones_create",
+            "tasks_core_*",
+            "tasks_events_list",
+            "tasks_file_*",
+            "tasks_profile_artifacts_read",
+        ],
+        "Ours alone: the map of the API, typed endpoints for tasks, their events, and what was observed of them.",
+    ),
+    (
+        &["TaskInTheWayResponse.*", "TaskResponse.x_waiting_for", "TaskWaitingForResponse.*"],
+        "A waiting task says what it waits for, under a name that Pulp will not take.",
     ),
     (
         &[
