@@ -21,6 +21,18 @@ use crate::error::{Error, Result};
 #[cfg(feature = "postgres")]
 const IDLE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Statements here are short: compiling one takes longer than running it. And whoever falls silent within a transaction, or
+/// altogether, loses it with its locks: others wait for them. No transaction waits for anything but the database.
+#[cfg(feature = "postgres")]
+const PATIENCE: [(&str, &str); 6] = [
+    ("jit", "off"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "3"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20s"),
+];
+
 /// How to reach the database.
 #[derive(Clone, Debug)]
 pub struct DbConfig {
@@ -73,14 +85,25 @@ impl Db {
             let pool = if in_memory { writer.clone() } else { Database::connect(options).await? };
             return Ok(Self { pool, writer: Some((writer, Arc::default())) });
         }
-        // Statements here are short: compiling one takes longer than running it.
         #[cfg(feature = "postgres")]
         if postgres {
-            options.map_sqlx_postgres_opts(|o| o.options([("jit", "off")]));
+            options.map_sqlx_postgres_opts(|o| o.options(PATIENCE));
             // A connection in constant use need not be asked whether it is still there before every statement.
             options.test_before_acquire_if_idle_for(IDLE);
         }
         Ok(Self { pool: Database::connect(options).await?, writer: None })
+    }
+
+    /// One connection of its own to the same database, for what must not wait for the others. (SQLite has one writer.)
+    pub(crate) fn apart(&self) -> Self {
+        #[cfg(feature = "postgres")]
+        if !self.is_sqlite() {
+            use sea_orm::SqlxPostgresConnector;
+            let options = self.pool.get_postgres_connection_pool().connect_options();
+            let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with((*options).clone());
+            return Self { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), writer: None };
+        }
+        self.clone()
     }
 
     /// The pool, for reading.
@@ -190,6 +213,22 @@ pub fn now() -> OffsetDateTime {
 /// is kept odd. What is stored is, so what it is compared with must be.
 pub fn comparable(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond((time.microsecond() | 1) * 1000).expect("an odd count below one million is in range")
+}
+
+/// JSON without the character that PostgreSQL cannot keep in it (U+0000).
+pub(crate) fn storable(mut json: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match &mut json {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = storable(item.take())),
+        Value::Object(members) if members.keys().any(|key| key.contains('\0')) => {
+            let clean = |(key, value): (String, Value)| (key.replace('\0', "\u{fffd}"), storable(value));
+            *members = std::mem::take(members).into_iter().map(clean).collect();
+        }
+        Value::Object(members) => members.values_mut().for_each(|value| *value = storable(value.take())),
+        _ => {}
+    }
+    json
 }
 
 /// How many rows of `columns` values one statement can bind on either database (SQLite: 32,766 values).

@@ -132,8 +132,8 @@ impl<'a> Publisher<'a> {
         for files in files.chunks(crate::db::rows_per_statement(3)) {
             published_metadata::Entity::insert_many(files.to_vec()).exec_without_returning(&*tx).await?;
         }
+        self.cx.record_in(&tx, Ref::<P>::new(id).model(), id).await?;
         tx.commit().await?;
-        self.cx.created(&Ref::<P>::new(id)).await?;
         let noun = crate::registry::get().noun(crate::plugin::Family::Publication, P::TYPE);
         if let Some(noun) = noun {
             crate::api::families::general::returns::<publication::Entity>(self.cx, noun, id).await?;

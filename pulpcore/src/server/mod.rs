@@ -44,12 +44,10 @@ pub struct Running {
     listening: JoinHandle<()>,
     working: Option<JoinHandle<()>>,
     signs_of_life: Vec<(Listed, JoinHandle<()>)>,
-    /// Wake-ups from and to other processes.
-    carrying: Option<JoinHandle<()>>,
+    /// What goes on until the end: wake-ups from and to other processes; events written, followed, forgotten.
+    background: Vec<JoinHandle<()>>,
     #[cfg(feature = "otel")]
     exporting: Option<crate::metrics::otel::Exporting>,
-    /// Events of tasks: written, followed, forgotten.
-    telling: Vec<JoinHandle<()>>,
     _lock: Option<Lock>,
 }
 
@@ -91,18 +89,19 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
 
     // Streams of events end when the server is told to stop, or they would hold it up.
     let stop = app.feeds.stop();
-    let mut signs_of_life = Vec::new();
+    let (mut signs_of_life, mut watching) = (Vec::new(), None);
     for (role, name) in [(Role::Api, "api"), (Role::Content, "content")] {
         if is(role) {
             let listed = announce(&app, name).await;
             if let (Role::Api, Some((listed, _))) = (role, &listed) {
                 app.queue.runs_inline(listed);
+                watching = Some(tokio::spawn(listed.clone().watch(app.clone())));
             }
             signs_of_life.extend(listed);
         }
     }
-    let carrying = carry_wake_ups(&app);
-    let telling = tell_events(&app);
+    let mut background = tell_events(&app);
+    background.extend(carry_wake_ups(&app).into_iter().chain(watching));
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     let router = routes::all(&app, catalog);
     let listener = listener.tap_io(|connection| {
@@ -127,10 +126,9 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         listening,
         working,
         signs_of_life,
-        carrying,
+        background,
         #[cfg(feature = "otel")]
         exporting,
-        telling,
         _lock: lock,
     })
 }
@@ -154,10 +152,10 @@ impl Running {
             tracing::warn!("Connections that did not end are cut.");
             listening.abort();
         }
-        if let Some(working) = self.working
-            && working.await.is_err()
-        {
-            tracing::error!("The workers panicked.");
+        self.app.queue.inline.close().await;
+        if let Some(working) = self.working {
+            // It tells of its end by itself.
+            let _ = working.await;
         }
         for (listed, heart) in self.signs_of_life {
             heart.abort();
@@ -167,7 +165,7 @@ impl Running {
                 tracing::warn!(error = error.log(), "The process could not sign off.");
             }
         }
-        for task in self.carrying.into_iter().chain(self.telling) {
+        for task in self.background {
             task.abort();
             let _ = task.await;
         }
@@ -227,10 +225,12 @@ async fn work(app: App, stop: CancellationToken) {
     let watch = (!app.db.is_sqlite()).then(|| tokio::spawn(life::look_after_others(app.clone())));
     // It ends with the signal to stop: what is due while the last tasks end is for the others.
     tokio::spawn(stop.clone().run_until_cancelled_owned(schedule::keep(app.clone())));
-    if let Err(error) = Worker::new(app).run(stop.clone()).await {
-        tracing::error!(error = error.log(), "The workers cannot go on; the server stops.");
-        stop.cancel();
+    match tokio::spawn(Worker::new(app).run(stop.clone())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = error.log(), "The workers cannot go on; the server stops."),
+        Err(error) => tracing::error!(%error, "The workers' loop panicked; the server stops."),
     }
+    stop.cancel();
     if let Some(watch) = watch {
         watch.abort();
     }

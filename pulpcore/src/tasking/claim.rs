@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::events::{self, Event};
 use crate::db::{Db, WriteTx, now, rows};
 use crate::error::Result;
-use crate::models::{state, task};
+use crate::models::{app_status, state, task};
 
 /// Whether there is a task to take. It disturbs nobody.
 pub(super) async fn any(db: &Db) -> Result<bool> {
@@ -48,4 +48,11 @@ pub(super) async fn claim(tx: &WriteTx, workers: &[Uuid]) -> Result<Vec<task::Mo
     let claimed = rows::<task::Model>(&**tx, &sql, vec![ids.into(), limit.into(), now().into()]).await?;
     events::record(tx, claimed.iter().map(|row| Event::state(row.pulp_id, state::RUNNING)).collect()).await?;
     Ok(claimed)
+}
+
+/// Whether a process is listed; if so it cannot be given up before the commit.
+pub(super) async fn listed(tx: &WriteTx, process: Uuid) -> Result<bool> {
+    let keep = if tx.is_sqlite() { "" } else { "FOR KEY SHARE" };
+    let sql = format!("SELECT * FROM core_appstatus WHERE pulp_id = $1 {keep}");
+    Ok(!rows::<app_status::Model>(&**tx, &sql, vec![process.into()]).await?.is_empty())
 }

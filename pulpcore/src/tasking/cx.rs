@@ -14,7 +14,7 @@ use crate::db::{Db, WriteTx};
 use crate::error::{Error, Result};
 use crate::models::{created_resource, state, task};
 use crate::plugin::Task;
-use crate::refs::{Ref, Referable, VERSION_MODEL};
+use crate::refs::{Ref, Referable};
 use crate::storage::Storage;
 
 /// A running task's view of the process.
@@ -81,22 +81,23 @@ impl TaskCx {
         self.record(thing.model(), thing.id).await
     }
 
-    /// Records that the task made a repository version.
-    pub async fn created_version(&self, id: Uuid) -> Result<()> {
-        self.record(VERSION_MODEL, id).await
-    }
-
     pub(crate) async fn record(&self, model: &str, id: Uuid) -> Result<()> {
         let tx = self.app.db.write().await?;
+        self.record_in(&tx, model, id).await?;
+        tx.commit().await
+    }
+
+    /// The same in the transaction that makes the thing: a task that is run again has not made it, or says so.
+    pub(crate) async fn record_in(&self, tx: &WriteTx, model: &str, id: Uuid) -> Result<()> {
         created_resource::ActiveModel {
             pulp_id: Set(Uuid::now_v7()),
             task_id: Set(self.task.pulp_id),
             model: Set(model.to_owned()),
             object_id: Set(id.to_string()),
         }
-        .insert(&*tx)
+        .insert(&**tx)
         .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Keeps the task running until the transaction ends. A worker that was frozen may find that others have given it up

@@ -1,10 +1,10 @@
 //! Putting a task into the queue.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QuerySelect};
 use uuid::Uuid;
 
 use super::events::{self, Event};
-use super::{group, locks};
+use super::{claim, group, locks};
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::migrate;
@@ -110,9 +110,15 @@ impl Dispatch {
         let wanted = self.locks.shared(crate::refs::prn("core.domain", domain));
         let locks: Vec<Lock> = wanted.iter().cloned().collect();
         locks::take_turns(tx, &locks).await?;
+        if let Some(parent) = self.parent {
+            must_go_on(tx, parent).await?;
+        }
         let free = locks::free(tx, &locks).await?;
         let (now, seq) = (now(), migrate::next_task_seq(&**tx).await?);
-        let runner = runner.filter(|_| free);
+        let runner = match runner {
+            Some(runner) if free && claim::listed(tx, runner).await? => Some(runner),
+            _ => None,
+        };
         let row = task::ActiveModel {
             pulp_id: Set(Uuid::now_v7()),
             seq: Set(seq),
@@ -151,4 +157,12 @@ impl Dispatch {
         events::record(tx, told).await?;
         Ok(row)
     }
+}
+
+/// A task that was told to stop dispatches nothing more. The row is locked until the commit: a cancel waits, and then finds
+/// the child.
+async fn must_go_on(tx: &WriteTx, parent: Uuid) -> Result<()> {
+    let parent = task::Entity::find_by_id(parent).lock_shared().one(&**tx).await?;
+    let goes_on = |row: &task::Model| [state::WAITING, state::RUNNING].contains(&row.state.as_str());
+    if parent.as_ref().is_some_and(goes_on) { Ok(()) } else { Err(Error::Canceled) }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::events::{self, Event, STATE};
 use super::{locks, progress};
-use crate::db::{WriteTx, now, rows_per_statement};
+use crate::db::{WriteTx, now, rows_per_statement, storable};
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, state, task, task_reservation};
 use crate::plugin::Lock;
@@ -68,10 +68,15 @@ pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) ->
             Ended::Completed(result) => (state::COMPLETED, None, result.clone()),
             Ended::Failed(error) => (state::FAILED, Some(error.clone()), None),
             Ended::Canceled => (state::CANCELED, None, None),
-            Ended::HandedBack if !made_anything(tx, *id).await? => {
-                freed.ready += hand_back(tx, *id, &mut told).await?;
-                continue;
-            }
+            Ended::HandedBack if !made_anything(tx, *id).await? => match hand_back(tx, *id).await? {
+                Some(event) => {
+                    freed.ready += 1;
+                    told.extend(events::seal(*id));
+                    told.push(event);
+                    continue;
+                }
+                None => (state::CANCELED, None, None),
+            },
             Ended::HandedBack => (state::FAILED, Some(failure(SHUT_DOWN)), None),
         };
         let mut last = Last { state, error, result };
@@ -138,8 +143,8 @@ impl Last {
         let now = now();
         let changed = task::Entity::update_many()
             .col_expr(task::Column::State, Expr::value(self.state))
-            .col_expr(task::Column::Error, Expr::value(self.error.clone()))
-            .col_expr(task::Column::Result, Expr::value(self.result.clone()))
+            .col_expr(task::Column::Error, Expr::value(self.error.clone().map(storable)))
+            .col_expr(task::Column::Result, Expr::value(self.result.clone().map(storable)))
             .col_expr(task::Column::FinishedAt, Expr::value(now))
             .col_expr(task::Column::PulpLastUpdated, Expr::value(now))
             .filter(task::Column::PulpId.eq(id))
@@ -180,7 +185,8 @@ async fn made_anything(tx: &WriteTx, id: Uuid) -> Result<bool> {
 }
 
 /// Puts a running task back to where it stood in the queue. Its locks stay, so nobody has passed it.
-async fn hand_back(tx: &WriteTx, id: Uuid, told: &mut Vec<Event>) -> Result<usize> {
+/// `None` if it does not run: it was told to stop.
+async fn hand_back(tx: &WriteTx, id: Uuid) -> Result<Option<Event>> {
     let back = task::Entity::update_many()
         .col_expr(task::Column::State, Expr::value(state::WAITING))
         .col_expr(task::Column::StartedAt, Expr::value(None::<time::OffsetDateTime>))
@@ -190,11 +196,9 @@ async fn hand_back(tx: &WriteTx, id: Uuid, told: &mut Vec<Event>) -> Result<usiz
         .exec(&**tx)
         .await?;
     if back.rows_affected == 0 {
-        return Ok(0);
+        return Ok(None);
     }
     progress_report::Entity::delete_many().filter(progress_report::Column::TaskId.eq(id)).exec(&**tx).await?;
     staging::forget(&**tx, &[id]).await?;
-    told.extend(events::seal(id));
-    told.push(Event::state(id, state::WAITING));
-    Ok(1)
+    Ok(Some(Event::state(id, state::WAITING)))
 }

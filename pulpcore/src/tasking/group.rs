@@ -151,12 +151,7 @@ pub(crate) async fn cancel(queue: &Queue, group: Uuid) -> Result<()> {
         if left.is_empty() {
             return Ok(());
         }
-        for id in left {
-            match queue.cancel(id).await {
-                Ok(_) | Err(Error::Conflict(_) | Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        queue.cancel_all(left).await?;
     }
 }
 

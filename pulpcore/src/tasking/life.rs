@@ -10,7 +10,7 @@ use super::end::{Ended, end, failure};
 use super::queue::Queue;
 use super::tally;
 use crate::app::App;
-use crate::db::{WriteTx, now, rows};
+use crate::db::{Db, WriteTx, now, rows};
 use crate::error::{Error, Result};
 use crate::models::{Versions, app_status, state};
 use crate::registry;
@@ -78,8 +78,8 @@ impl Listed {
     }
 
     /// Says that the process is alive; if others gave it up, because it was silent for too long, it is listed again.
-    pub(crate) async fn beat(&self, app: &App) -> Result<()> {
-        let tx = app.db.write().await?;
+    pub(crate) async fn beat(&self, db: &Db) -> Result<()> {
+        let tx = db.write().await?;
         let beats = app_status::Entity::update_many()
             .col_expr(app_status::Column::LastHeartbeat, clock(&tx))
             .filter(app_status::Column::PulpId.is_in(self.ids()))
@@ -91,20 +91,23 @@ impl Listed {
                 .iter()
                 .map(|row| app_status::Model { last_heartbeat: now(), ..row.clone() }.into_active_model().reset_all());
             app_status::Entity::insert_many(rows)
-                .on_conflict(OnConflict::column(app_status::Column::PulpId).do_nothing().to_owned())
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(&*tx)
                 .await?;
         }
         tx.commit().await
     }
 
-    /// Beats for ever. A process that cannot say so for as long as others wait stops its tasks: others may run them.
+    /// Beats for ever. A process that cannot say so for as long as others wait stops its tasks: others may run them. (On
+    /// SQLite there are no others.)
     pub(crate) async fn live(self, app: App) {
         let ttl = Duration::from_secs(app.settings.worker_ttl.max(1));
         let mut last = Instant::now();
+        // Tasks may hold all other connections.
+        let db = app.db.apart();
         loop {
             tokio::time::sleep(ttl / 5).await;
-            let beat = tokio::time::timeout(ttl / 5, self.beat(&app)).await;
+            let beat = tokio::time::timeout(ttl / 5, self.beat(&db)).await;
             if let Some(row) = self.0.first() {
                 app.queue.pulse.beats(&row.app_type, matches!(beat, Ok(Ok(()))));
             }
@@ -113,9 +116,23 @@ impl Listed {
                 Ok(Err(error)) => tracing::warn!(error = error.log(), "The heartbeat could not be written."),
                 Err(_) => tracing::warn!("The database did not take the heartbeat in time."),
             }
-            if last.elapsed() > patience(ttl) {
+            if !db.is_sqlite() && last.elapsed() > patience(ttl) {
                 tracing::error!("Nobody knows that this process is alive; its tasks are stopped.");
                 app.queue.interrupt_all();
+            }
+        }
+    }
+
+    /// Looks for ever whether what runs here should, and whether what should run here does.
+    pub(crate) async fn watch(self, app: App) {
+        for nth in 0_u64.. {
+            tokio::time::sleep(LOOK).await;
+            let mut looked = app.queue.look().await;
+            if looked.is_ok() && nth.is_multiple_of(RECONCILE) {
+                looked = app.queue.reconcile(&self.ids()).await;
+            }
+            if let Err(error) = looked {
+                tracing::warn!(error = error.log(), "The states of running tasks could not be read.");
             }
         }
     }
@@ -147,6 +164,12 @@ fn clock(tx: &WriteTx) -> SimpleExpr {
         false => Expr::cust("clock_timestamp()"),
     }
 }
+
+/// How often is looked whether another process has ended what runs here.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Every how many looks it is asked what the database says that runs here.
+const RECONCILE: u64 = 10;
 
 /// A silence after which a process is given up: its tasks are to be free again within its TTL.
 fn patience(ttl: Duration) -> Duration {
@@ -190,12 +213,15 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
             return Ok(0);
         }
     }
-    let tx = app.db.write().await?;
     let mut gone = app_status::Entity::delete_many();
     if !app.db.is_sqlite() {
         gone = gone.filter(Expr::cust(silent));
     }
+    // On its own: who is awake again ends its tasks in the other order, first the tasks and then itself.
+    let tx = app.db.write().await?;
     gone.exec(&*tx).await?;
+    tx.commit().await?;
+    let tx = app.db.write().await?;
     let orphans = rows::<Orphan>(&*tx, orphans, Vec::new()).await?;
     let ended = |orphan: &Orphan| match orphan.state == state::CANCELING {
         true => (orphan.pulp_id, Ended::Canceled),

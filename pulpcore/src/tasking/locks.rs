@@ -21,7 +21,7 @@ use crate::models::{state, task, task_reservation};
 use crate::plugin::Lock;
 
 /// More resources than this are taken as one: PostgreSQL's table of locks is finite, and shared by all.
-const MANY: usize = 64;
+const MANY: usize = 256;
 
 /// Waits until nobody else who wants one of these resources in a way that excludes us queues or ends a task.
 pub(super) async fn take_turns(tx: &WriteTx, locks: &[Lock]) -> Result<()> {
@@ -101,9 +101,9 @@ async fn next(tx: &WriteTx, gone: &[task_reservation::Model]) -> Result<Vec<Uuid
     let sql = format!(
         "WITH gone AS (SELECT g.resource, g.exclusive, g.seq, (SELECT min(o.seq) FROM core_taskreservation o \
            WHERE o.resource = g.resource AND o.exclusive AND o.seq > g.seq) AS border FROM ({rows_of}) AS g) \
-         SELECT o.task_id FROM gone JOIN core_taskreservation o ON o.resource = gone.resource AND o.seq = gone.border \
-         UNION SELECT o.task_id FROM gone JOIN core_taskreservation o ON o.resource = gone.resource \
-           AND o.seq > gone.seq AND (gone.border IS NULL OR o.seq < gone.border) WHERE gone.exclusive"
+         SELECT o.task_id, o.seq FROM gone JOIN core_taskreservation o ON o.resource = gone.resource AND o.seq = gone.border \
+         UNION SELECT o.task_id, o.seq FROM gone JOIN core_taskreservation o ON o.resource = gone.resource \
+           AND o.seq > gone.seq AND (gone.border IS NULL OR o.seq < gone.border) WHERE gone.exclusive ORDER BY 2"
     );
     Ok(rows::<Next>(&**tx, &sql, vec![gone.into()]).await?.into_iter().map(|row| row.task_id).collect())
 }

@@ -91,7 +91,9 @@ register!(TaskKind::of::<Step>());
 register!(TaskKind::of::<Hop>());
 
 /// When each task ran: it may run again after it was handed back.
-static JOURNAL: LazyLock<Mutex<HashMap<Uuid, Vec<(Instant, Instant)>>>> = LazyLock::new(Mutex::default);
+static JOURNAL: LazyLock<Mutex<Journal>> = LazyLock::new(Mutex::default);
+
+type Journal = HashMap<Uuid, Vec<(Instant, Instant)>>;
 
 struct Running(Uuid, Instant);
 
@@ -216,7 +218,7 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
                 let last = dispatched.len() as u64;
                 let back = dice.below(last.min(40));
                 let id: Uuid = dispatched[usize::try_from(last - 1 - back).unwrap()];
-                app.queue.cancel_unless_ended(id).await.unwrap();
+                app.queue.cancel_all(vec![id]).await.unwrap();
             }
             2 => {
                 let hop = Hop { step: Step { end: End::Well, ..dice.step() } };
@@ -233,7 +235,7 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
                 process.kill();
                 if app.db.is_sqlite() {
                     fail_orphans(app).await.unwrap();
-                    me.beat(app).await.unwrap();
+                    me.beat(&app.db).await.unwrap();
                 }
             } else {
                 process.stop().await;
@@ -243,7 +245,7 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
     }
     while let Some(open) = unfinished(&sample).await.first() {
         // Those that never end by themselves.
-        app.queue.cancel_unless_ended(*open).await.unwrap();
+        app.queue.cancel_all(vec![*open]).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(60), app.queue.ended(*open)).await;
         ended.expect("every task ends").unwrap();
     }
@@ -281,7 +283,7 @@ async fn wait_for_room(sample: &Sample, most: usize) {
             return;
         }
         if tokio::time::timeout(Duration::from_millis(200), news.changed()).await.is_err() {
-            sample.app.queue.cancel_unless_ended(open[0]).await.unwrap();
+            sample.app.queue.cancel_all(vec![open[0]]).await.unwrap();
         }
     }
 }

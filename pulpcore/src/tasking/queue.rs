@@ -12,14 +12,14 @@ use uuid::Uuid;
 
 use super::claim;
 use super::dispatch::Dispatch;
-use super::end::{Ended, Freed, end};
+use super::end::{Ended, Freed, end, failure};
 use super::events::{self, Event};
 use super::inline::Inline;
 use super::life::Listed;
 use super::pulse::Pulse;
 use super::tally::{self, Tally};
 use super::wake::Wakes;
-use crate::db::{Db, now};
+use crate::db::{Db, WriteTx, comparable, now, rows_per_statement};
 use crate::error::{Error, Result};
 use crate::models::{state, task};
 
@@ -30,7 +30,7 @@ pub struct Queue {
     pub(super) wakes: Wakes,
     /// What runs here, and how to stop it.
     running: Arc<Mutex<HashMap<Uuid, Running>>>,
-    pub(super) inline: Arc<Inline>,
+    pub(crate) inline: Arc<Inline>,
     pub(crate) pulse: Arc<Pulse>,
     /// Tasks that run here have written to the log.
     pub(super) lines: Arc<Notify>,
@@ -47,6 +47,12 @@ struct Running {
 
 /// How long whoever waits for news of other processes sleeps at most: one wake-up may be lost.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Tasks that are canceled in one transaction.
+const AT_ONCE: usize = 100;
+
+/// Between the claim of a task and its first step nobody need worry.
+const MOMENT: time::Duration = time::Duration::seconds(10);
 
 impl Queue {
     /// A queue over a database.
@@ -83,7 +89,7 @@ impl Queue {
             return Ok(Vec::new());
         }
         let tx = self.db.write().await?;
-        let freed = end(&tx, ended, &state::UNFINISHED).await?;
+        let freed = end(&tx, ended, &[state::RUNNING, state::CANCELING]).await?;
         let claimed = claim::claim(&tx, free).await?;
         tx.commit().await?;
         self.count(&freed.states);
@@ -103,24 +109,63 @@ impl Queue {
     /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended.
     pub async fn cancel(&self, id: Uuid) -> Result<task::Model> {
         let row = self.cancel_one(id).await?;
-        // A task that was told to stop may dispatch one more before it does; each round finds those of the last.
-        let mut parents = vec![id];
-        while !parents.is_empty() {
-            let children = task::Column::ParentTaskId.is_in(parents);
-            let children = task::Entity::find().select_only().column(task::Column::PulpId).filter(children);
-            parents = children.into_tuple().all(self.db.read()).await?;
-            for child in &parents {
-                self.cancel_unless_ended(*child).await?;
-            }
-        }
+        let queue = self.clone();
+        // Whoever asked may go away.
+        let rest = tokio::spawn(async move { queue.cancel_all(queue.children(&[id]).await?).await });
+        rest.await.map_err(Error::internal)??;
         Ok(row)
     }
 
-    /// Cancels a task; one that has ended stays as it is.
-    pub(crate) async fn cancel_unless_ended(&self, id: Uuid) -> Result<()> {
-        match self.cancel_one(id).await {
-            Ok(_) | Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
+    /// Cancels tasks with what they have dispatched; those that have ended stay as they are. A task that was told to stop
+    /// dispatches nothing more.
+    pub(crate) async fn cancel_all(&self, mut tasks: Vec<Uuid>) -> Result<()> {
+        while !tasks.is_empty() {
+            for tasks in tasks.chunks(AT_ONCE) {
+                self.cancel_some(tasks).await?;
+            }
+            tasks = self.children(&tasks).await?;
+        }
+        Ok(())
+    }
+
+    async fn children(&self, parents: &[Uuid]) -> Result<Vec<Uuid>> {
+        let mut children = Vec::new();
+        for parents in parents.chunks(rows_per_statement(1)) {
+            let of_them = task::Column::ParentTaskId.is_in(parents.iter().copied());
+            let found = task::Entity::find().select_only().column(task::Column::PulpId).filter(of_them);
+            children.extend(found.into_tuple::<Uuid>().all(self.db.read()).await?);
+        }
+        Ok(children)
+    }
+
+    async fn cancel_some(&self, tasks: &[Uuid]) -> Result<()> {
+        let ended: Vec<_> = tasks.iter().map(|id| (*id, Ended::Canceled)).collect();
+        let tx = self.db.write().await?;
+        let freed = end(&tx, &ended, &[state::WAITING]).await?;
+        let told = tell_to_stop(&tx, tasks).await?;
+        let kinds = task::Entity::find().select_only().column(task::Column::TaskType);
+        let kinds = kinds.filter(task::Column::PulpId.is_in(freed.states.iter().map(|(id, _)| *id)));
+        let kinds: Vec<String> = kinds.into_tuple().all(&*tx).await?;
+        tx.commit().await?;
+        for kind in kinds {
+            self.tally.count(tally::label(&kind), state::CANCELED, None);
+        }
+        self.tell(&freed, &told);
+        Ok(())
+    }
+
+    /// Says what a cancel came to.
+    fn tell(&self, freed: &Freed, told: &[Uuid]) {
+        for id in told {
+            if !self.interrupt(*id) {
+                self.wakes.canceled(*id);
+            }
+        }
+        if freed.ready > 0 {
+            self.wakes.ready();
+        }
+        if freed.ended > 0 || !told.is_empty() {
+            self.wakes.news();
         }
     }
 
@@ -128,38 +173,12 @@ impl Queue {
         loop {
             let row = self.find(id).await?;
             match row.state.as_str() {
-                state::WAITING => {
-                    let tx = self.db.write().await?;
-                    let Freed { ended, ready, .. } = end(&tx, &[(id, Ended::Canceled)], &[state::WAITING]).await?;
-                    tx.commit().await?;
-                    if ready > 0 {
-                        self.wakes.ready();
-                    }
+                state::WAITING | state::RUNNING => {
+                    self.cancel_some(&[id]).await?;
+                    let now = self.find(id).await?;
                     // Else a worker took it in this moment.
-                    if ended == 1 {
-                        self.tally.count(tally::label(&row.task_type), state::CANCELED, None);
-                        self.wakes.news();
-                        return self.find(id).await;
-                    }
-                }
-                state::RUNNING => {
-                    let tx = self.db.write().await?;
-                    let told = task::Entity::update_many()
-                        .col_expr(task::Column::State, Expr::value(state::CANCELING))
-                        .col_expr(task::Column::PulpLastUpdated, Expr::value(now()))
-                        .filter(task::Column::PulpId.eq(id))
-                        .filter(task::Column::State.eq(state::RUNNING))
-                        .exec(&*tx)
-                        .await?;
-                    // Else it ended in this moment.
-                    if told.rows_affected == 1 {
-                        events::record(&tx, vec![Event::state(id, state::CANCELING)]).await?;
-                        tx.commit().await?;
-                        if !self.interrupt(id) {
-                            self.wakes.canceled(id);
-                        }
-                        self.wakes.news();
-                        return self.find(id).await;
+                    if now.state != state::RUNNING {
+                        return Ok(now);
                     }
                 }
                 // Canceling twice is no mistake.
@@ -261,7 +280,44 @@ impl Queue {
         Ok(())
     }
 
+    /// Ends what is said to run here and does not: the answer to a commit was lost, or a bug ended it without a word.
+    pub(super) async fn reconcile(&self, workers: &[Uuid]) -> Result<()> {
+        let said = task::Entity::find()
+            .filter(task::Column::WorkerId.is_in(workers.iter().copied()))
+            .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]))
+            .filter(task::Column::StartedAt.lt(comparable(now() - MOMENT)));
+        let said = said.all(self.db.read()).await?;
+        let here = self.running_here();
+        let lost: Vec<_> = said
+            .into_iter()
+            .filter(|row| !here.contains(&row.pulp_id))
+            .map(|row| match row.state == state::CANCELING {
+                true => (row.pulp_id, Ended::Canceled),
+                false => (row.pulp_id, Ended::Failed(failure("The worker lost the task."))),
+            })
+            .collect();
+        if !lost.is_empty() {
+            tracing::error!(tasks = lost.len(), "Tasks are said to run here and do not; they are ended.");
+            self.turn(&lost, &[]).await?;
+        }
+        Ok(())
+    }
+
     fn lock_running(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells those of the tasks that run to stop; gives their keys.
+async fn tell_to_stop(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<Uuid>> {
+    let told = task::Entity::update_many()
+        .col_expr(task::Column::State, Expr::value(state::CANCELING))
+        .col_expr(task::Column::PulpLastUpdated, Expr::value(now()))
+        .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+        .filter(task::Column::State.eq(state::RUNNING))
+        .exec_with_returning(&**tx)
+        .await?;
+    let told: Vec<Uuid> = told.into_iter().map(|row| row.pulp_id).collect();
+    events::record(tx, told.iter().map(|id| Event::state(*id, state::CANCELING)).collect()).await?;
+    Ok(told)
 }

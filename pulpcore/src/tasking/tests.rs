@@ -379,7 +379,7 @@ on_both!(a_worker_that_was_given_up_takes_nothing_before_it_is_listed_again, |sa
     assert_eq!(sample.row(running).await.state, state::FAILED);
     assert!(sample.claim_for(&worker).await.is_none());
 
-    worker.beat(&sample.app).await.unwrap();
+    worker.beat(&sample.app.db).await.unwrap();
     assert_eq!(sample.claim_for(&worker).await.map(|row| row.pulp_id), Some(waiting));
 });
 

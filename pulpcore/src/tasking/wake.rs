@@ -96,7 +96,7 @@ mod postgres {
     use std::time::Duration;
 
     use sea_orm::sqlx::Error;
-    use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+    use sea_orm::sqlx::postgres::PgListener;
     use serde_json::Value;
     use uuid::Uuid;
 
@@ -154,9 +154,8 @@ mod postgres {
     /// Ends with the connection.
     async fn hear(db: &Db, queue: &Queue) -> std::result::Result<(), Error> {
         // A connection of its own: it would block one of the pool's for ever.
-        let options = db.read().get_postgres_connection_pool().connect_options();
-        let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone()).await?;
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let apart = db.apart();
+        let mut listener = PgListener::connect_with(apart.read().get_postgres_connection_pool()).await?;
         listener.listen(CHANNEL).await?;
         queue.pulse.hears(true);
         let inner = &queue.wakes.0;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -30,8 +31,8 @@ pub struct Worker {
 /// How long idle workers sleep at most: a wake-up may be lost.
 const POLL: Duration = Duration::from_secs(2);
 
-/// How often is looked whether another process has ended what runs here.
-const LOOK: Duration = Duration::from_secs(1);
+/// Ends that are written in one transaction: their resources are locked one by one.
+const AT_ONCE: usize = 64;
 
 impl Worker {
     /// As many as the settings say.
@@ -47,8 +48,9 @@ impl Worker {
     /// If the database fails at the start.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
         let listed = Listed::announce(&self.app, "worker", self.slots).await?;
-        let heart = tokio::spawn(listed.clone().live(self.app.clone()));
-        let eyes = tokio::spawn(look(self.app.clone()));
+        // A process whose loop is gone must not go on to say that it is alive.
+        let heart = AbortOnDropHandle::new(tokio::spawn(listed.clone().live(self.app.clone())));
+        let eyes = AbortOnDropHandle::new(tokio::spawn(listed.clone().watch(self.app.clone())));
         Slots::new(self.app.clone(), listed.ids(), stop).work().await;
         eyes.abort();
         heart.abort();
@@ -58,15 +60,6 @@ impl Worker {
             tracing::warn!(error = error.log(), "The workers could not sign off.");
         }
         Ok(())
-    }
-}
-
-async fn look(app: App) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if let Err(error) = app.queue.look().await {
-            tracing::warn!(error = error.log(), "The states of running tasks could not be read.");
-        }
     }
 }
 
@@ -93,6 +86,7 @@ impl Slots {
         let pulse = Arc::clone(&self.app.queue.pulse);
         let _watch = pulse.watch();
         let mut ready = self.app.queue.wakes.watch_ready();
+        let mut failing = None;
         loop {
             ready.borrow_and_update();
             while let Ok(report) = self.reported.try_recv() {
@@ -104,8 +98,13 @@ impl Slots {
             if stopping && self.busy.is_empty() && self.ended.is_empty() {
                 return;
             }
-            if !self.reported.is_empty() {
+            if !self.reported.is_empty() || (succeeded && !self.ended.is_empty()) {
                 continue;
+            }
+            failing = if succeeded { None } else { failing.or_else(|| Some(Instant::now())) };
+            if stopping && self.busy.is_empty() && failing.is_some_and(|since| since.elapsed() > self.patience()) {
+                tracing::error!("The database takes no ends of tasks; others will give them up.");
+                return;
             }
             let idle = !self.free.is_empty() && !stopping;
             pulse.waits(idle || !succeeded);
@@ -118,6 +117,10 @@ impl Slots {
         }
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.app.settings.worker_ttl)
+    }
+
     fn note(&mut self, (id, ended): (Uuid, Ended)) {
         self.free.extend(self.busy.remove(&id));
         self.ended.push((id, ended));
@@ -126,9 +129,10 @@ impl Slots {
     /// One transaction with the queue; whether it succeeded.
     async fn turn(&mut self, stopping: bool) -> bool {
         let free: &[Uuid] = if stopping { &[] } else { &self.free };
-        match self.app.queue.turn(&self.ended, free).await {
+        let some = self.ended.len().min(AT_ONCE);
+        match self.app.queue.turn(&self.ended[..some], free).await {
             Ok(claimed) => {
-                self.ended.drain(..).for_each(|(id, _)| self.app.queue.stopped(id));
+                self.ended.drain(..some).for_each(|(id, _)| self.app.queue.stopped(id));
                 claimed.into_iter().for_each(|row| self.begin(row));
                 true
             }
@@ -143,12 +147,7 @@ impl Slots {
     /// If it was one task's end that could not be written, it shall not hold up the others.
     async fn set_aside(&mut self) {
         for (id, ended) in std::mem::take(&mut self.ended) {
-            let mut written = self.app.queue.turn(&[(id, ended.clone())], &[]).await;
-            if written.is_err() {
-                let instead = Ended::Failed(failure("The end of the task could not be written."));
-                written = self.app.queue.turn(&[(id, instead)], &[]).await;
-            }
-            match written {
+            match self.app.queue.turn(&[(id, ended.clone())], &[]).await {
                 Ok(_) => self.app.queue.stopped(id),
                 Err(_) => self.ended.push((id, ended)),
             }
@@ -160,22 +159,44 @@ impl Slots {
         let Some(worker) = row.worker_id else { return };
         self.free.retain(|free| *free != worker);
         self.busy.insert(id, worker);
-        let (app, stop, reports) = (self.app.clone(), self.stop.clone(), self.reports.clone());
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        let report = Report { reports: self.reports.clone(), id, ended: None };
         let span = telemetry::task_span(&row.logging_cid, id, &row.name);
         let task = async move {
-            let ended = tokio::select! {
+            report.ends(tokio::select! {
                 ended = run_task(&app, row) => ended,
                 () = grace_over(&app, &stop) => {
                     tracing::warn!("The worker has to stop; the task is handed back.");
                     Ended::HandedBack
                 }
-            };
-            // Nobody listens only if the loop is gone, and the process with it.
-            let _ = reports.send((id, ended));
+            });
         };
         tokio::spawn(task.instrument(span));
     }
 }
+
+/// Reports the end of a task to the loop, whatever happens to it.
+struct Report {
+    reports: mpsc::UnboundedSender<(Uuid, Ended)>,
+    id: Uuid,
+    ended: Option<Ended>,
+}
+
+impl Report {
+    fn ends(mut self, ended: Ended) {
+        self.ended = Some(ended);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let ended = self.ended.take().unwrap_or_else(|| Ended::Failed(failure(PANICKED)));
+        // Nobody listens if the loop is gone.
+        let _ = self.reports.send((self.id, ended));
+    }
+}
+
+const PANICKED: &str = "The task panicked; the server's log has the details.";
 
 async fn grace_over(app: &App, stop: &CancellationToken) {
     stop.cancelled().await;
@@ -216,6 +237,6 @@ async fn run(app: &App, row: task::Model) -> Ended {
             tracing::warn!(error = error.log(), "The task ends in an error.");
             Ended::Failed(failure(&error.to_string()))
         }
-        Err(_panic) => Ended::Failed(failure("The task panicked; the server's log has the details.")),
+        Err(_panic) => Ended::Failed(failure(PANICKED)),
     }
 }

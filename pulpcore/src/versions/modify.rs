@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::NewVersion;
 use crate::api::schema::markers::NonBlank;
 use crate::app::App;
+use crate::db::WriteTx;
 use crate::error::{Error, Result};
 use crate::models::{content, repository, repository_version};
 use crate::plugin::{Family, Hooks, TaskCx};
-use crate::refs::{Target, VersionRef};
+use crate::refs::{Target, VERSION_MODEL, VersionRef};
 use crate::registry;
 
 /// Units to remove and to add, in this order, and what to start from.
@@ -85,7 +86,6 @@ impl Modification {
     pub async fn apply(&self, cx: &TaskCx, repository: Uuid) -> Result<Option<repository_version::Model>> {
         let add = ids("add_content_units", &self.add_content_units)?;
         let tx = cx.db().write().await?;
-        cx.ensure_unfinished(&tx).await?;
         let mut version = NewVersion::open(&tx, repository).await?;
         version.set_overwrite(self.overwrite);
         if let Some(base) = &self.base_version {
@@ -99,7 +99,7 @@ impl Modification {
         }
         version.add(&add).await?;
         let made = version.complete().await?;
-        tx.commit().await?;
+        commit(cx, tx, made.as_ref()).await?;
         if let Some(version) = &made {
             created(cx, version).await?;
         }
@@ -111,12 +111,21 @@ impl Modification {
     }
 }
 
-/// What follows a new version: the task names it and returns it, and the plugin may go on (autopublish).
+/// Ends the transaction that made a version, if it made one: as what the task has made, and if the task is still ours. That
+/// is asked last, because whoever wants to cancel the task waits from then on.
+pub(crate) async fn commit(cx: &TaskCx, tx: WriteTx, made: Option<&repository_version::Model>) -> Result<()> {
+    if let Some(version) = made {
+        cx.record_in(&tx, VERSION_MODEL, version.pulp_id).await?;
+    }
+    cx.ensure_unfinished(&tx).await?;
+    tx.commit().await
+}
+
+/// What follows a new version: the task returns it, and the plugin may go on (autopublish).
 ///
 /// # Errors
 /// Whatever the plugin's hook fails with.
 pub async fn created(cx: &TaskCx, version: &repository_version::Model) -> Result<()> {
-    cx.created_version(version.pulp_id).await?;
     let row = repository::Entity::find_by_id(version.repository_id).one(cx.db().read()).await?;
     let row = row.ok_or_else(|| crate::api::not_found("Repository"))?;
     match registry::get().noun(Family::Repository, &row.pulp_type).map(|noun| &noun.hooks) {

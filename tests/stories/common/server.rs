@@ -133,7 +133,7 @@ impl Server {
     pub(crate) async fn events(&self, path: &str, last: Option<i64>) -> Result<Events> {
         let request = self.api.request(Method::GET, path).build()?;
         let authorization = request.headers().get("authorization").context("the client has credentials")?;
-        Ok(within(Events::over_socket(request.url().as_str(), authorization, last)).await?)
+        within(Events::over_socket(request.url().as_str(), authorization, last)).await
     }
 
     /// Cancels a task.

@@ -156,8 +156,8 @@ async fn create<M: Writable>(cx: &TaskCx, noun: &Noun, body: Map<String, Value>)
     writable::check::<M>(cx.app(), noun, None, &body).await?;
     let tx = cx.db().write().await?;
     let id = writable::insert::<M>(&tx, cx.app(), noun, body).await?;
+    cx.record_in(&tx, noun.prn_model(), id).await?;
     tx.commit().await?;
-    cx.record(noun.prn_model(), id).await?;
     returns::<M>(cx, noun, id).await
 }
 

@@ -236,7 +236,6 @@ impl Session {
         self.downloads.finish().await?;
         let associating = cx.progress("Associating Content", "associating.content");
         let tx = cx.db().write().await?;
-        cx.ensure_unfinished(&tx).await?;
         let mut version = NewVersion::open(&tx, self.parts.repository).await?;
         if mirror {
             version.remove_others(self.draft.units()).await?;
@@ -244,7 +243,7 @@ impl Session {
         version.add_selected(self.draft.units()).await?;
         let version = version.complete().await?;
         self.draft.clear(&*tx).await?;
-        tx.commit().await?;
+        versions::commit(cx, tx, version.as_ref()).await?;
         let (added, removed) = match &version {
             Some(version) => changed(cx, version).await?,
             None => (0, 0),

@@ -32,7 +32,7 @@ pub(super) struct Frontier {
 }
 
 /// Between two looks at least: what happens closer together is seen together.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks at most: a wake-up may be lost.
 const POLL: Duration = Duration::from_secs(1);

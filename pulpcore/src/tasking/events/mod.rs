@@ -25,7 +25,7 @@ pub(crate) use self::forget::{forget_hourly, lost};
 pub(crate) use self::frontier::follow;
 pub(super) use self::lines::{close, open, seal};
 pub(crate) use self::read::{Row, Scope, read};
-use crate::db::{WriteTx, now};
+use crate::db::{WriteTx, now, storable};
 use crate::error::Result;
 use crate::models::task_event;
 
@@ -66,7 +66,7 @@ pub(super) async fn record(tx: &WriteTx, events: Vec<Event>) -> Result<()> {
         pulp_created: Set(event.at.unwrap_or(present)),
         task_id: Set(event.task),
         kind: Set(event.kind.to_owned()),
-        body: Set(event.body),
+        body: Set(storable(event.body)),
         ..Default::default()
     });
     loop {
