@@ -60,7 +60,6 @@ async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about(
         ensure!(task["error"]["description"] == "Worker has gone missing.", "{task}");
         missed += 1;
     }
-    println!("{round} processes were killed, {missed} tasks failed of it");
     ensure!(missed > 0, "nobody was killed at work in {round} rounds");
     ensure!(site.query("SELECT COUNT(*) AS n FROM core_taskreservation").await? == 0, "a lock is held");
     for worker in workers {

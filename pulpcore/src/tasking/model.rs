@@ -189,7 +189,6 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
     let setting = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = setting("PULP_MODEL_SEED").unwrap_or_else(|| Uuid::now_v7().as_u64_pair().1);
     let time = Duration::from_secs(setting("PULP_MODEL_SECONDS").unwrap_or(5));
-    println!("PULP_MODEL_SEED={seed}");
     let sample = sample.with(|settings| {
         settings.worker_ttl = 5;
         settings.workers = 3;
@@ -247,7 +246,7 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
         // Those that never end by themselves.
         app.queue.cancel_all(vec![*open]).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(60), app.queue.ended(*open)).await;
-        ended.expect("every task ends").unwrap();
+        ended.unwrap_or_else(|_| panic!("PULP_MODEL_SEED={seed}: a task does not end")).unwrap();
     }
     for process in processes {
         process.stop().await;
@@ -260,8 +259,11 @@ on_both!(whatever_happens_the_queue_keeps_its_promises, |sample| {
         carrying.abort();
     }
 
-    assert!(task_reservation::Entity::find().all(app.db.read()).await.unwrap().is_empty(), "a lock is left");
-    check(&sample, &dispatched).await;
+    assert!(
+        task_reservation::Entity::find().all(app.db.read()).await.unwrap().is_empty(),
+        "PULP_MODEL_SEED={seed}: a lock is left"
+    );
+    check(&sample, &dispatched, seed).await;
 });
 
 fn of<T: Task>(app: &App, task: &T) -> Dispatch {
@@ -289,7 +291,7 @@ async fn wait_for_room(sample: &Sample, most: usize) {
 }
 
 /// No two tasks that exclude each other were at it at once, and the earlier one came first.
-async fn check(sample: &Sample, dispatched: &[Uuid]) {
+async fn check(sample: &Sample, dispatched: &[Uuid], seed: u64) {
     let rows = task::Entity::find().order_by_asc(task::Column::Seq).all(sample.app.db.read()).await.unwrap();
     assert_eq!(rows.len(), dispatched.len());
     let journal = JOURNAL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -309,13 +311,12 @@ async fn check(sample: &Sample, dispatched: &[Uuid]) {
             let (alone, all) = last.entry(resource).or_default();
             let before = if exclusive { *all } else { *alone };
             let so = before.is_none_or(|before| before <= first);
-            assert!(so, "{resource}: task {} began before an earlier one had ended", row.seq);
+            assert!(so, "PULP_MODEL_SEED={seed}, {resource}: task {} began before an earlier one had ended", row.seq);
             *all = (*all).max(Some(end));
             if exclusive {
                 *alone = (*alone).max(Some(end));
             }
         }
     }
-    println!("{} tasks, {ran} of which ran", rows.len());
     assert!(ran * 2 > rows.len(), "most tasks run");
 }

@@ -99,6 +99,9 @@ impl<'a> NewVersion<'a> {
 
     /// Adds units by key.
     pub async fn add(&mut self, units: &[Uuid]) -> Result<()> {
+        if units.is_empty() {
+            return Ok(());
+        }
         let draft = Draft::new(Uuid::now_v7());
         draft.add(&**self.tx, units).await?;
         self.add_selected(draft.units()).await?;
@@ -197,8 +200,9 @@ impl<'a> NewVersion<'a> {
         let Hooks::Repository(hooks) = &self.noun.hooks else {
             return Err(Error::internal("a repository's noun has a repository's hooks"));
         };
-        self.check_types(hooks.content).await?;
-        self.enforce_repo_keys(hooks.content).await?;
+        if self.check_newcomers(hooks.content).await? {
+            self.enforce_repo_keys(hooks.content).await?;
+        }
         (hooks.finalize)(&mut self).await?;
         let (added, removed) = (self.count("version_added").await?, self.count("version_removed").await?);
         if added.is_empty() && removed.is_empty() {
@@ -210,11 +214,12 @@ impl<'a> NewVersion<'a> {
         Ok(Some(version))
     }
 
-    async fn check_types(&self, allowed: &[&str]) -> Result<()> {
+    /// Whether there are any; the repository must take their types.
+    async fn check_newcomers(&self, allowed: &[&str]) -> Result<bool> {
         let counted = self.count("version_added").await?;
         let wrong: Vec<_> = counted.iter().filter(|c| !allowed.contains(&c.content_type.as_str())).collect();
         match wrong.first() {
-            None => Ok(()),
+            None => Ok(!counted.is_empty()),
             Some(wrong) => {
                 let message = format!(
                     "Cannot add content of type '{}' to a repository of type '{}'.",
