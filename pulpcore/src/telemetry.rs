@@ -32,7 +32,7 @@ use crate::tasking::events::capture::TaskLines;
 pub const DEFAULT_FILTER: &str = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,reqwest=warn";
 
 /// The name of the span of a task, and the field in it that says which one.
-pub(crate) const TASK_SPAN: &str = "task";
+const TASK_SPAN: &str = "task";
 pub(crate) const TASK_FIELD: &str = "task";
 
 /// The longest correlation id that is taken from a client, in bytes.
@@ -64,7 +64,7 @@ pub fn task_span(cid: &str, task_id: Uuid, name: &str) -> Span {
 
 /// Whether this describes what [`task_span`] makes.
 pub(crate) fn is_task_span(metadata: &Metadata<'_>) -> bool {
-    metadata.name() == "task" && metadata.target() == module_path!()
+    metadata.name() == TASK_SPAN && metadata.target() == module_path!()
 }
 
 /// The correlation id of a request: the client's own (its `Correlation-ID` header) if that is at most 256 printable

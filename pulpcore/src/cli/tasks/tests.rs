@@ -172,11 +172,11 @@ on_both!(the_chain_of_what_is_in_the_way_is_told, |sample| {
     let text = told(last).await;
     let lines: Vec<&str> = text.lines().collect();
     let name = "pulp_sample.app.tasks.chore";
-    assert!(lines[0].starts_with(&format!("Task {last} ({name}) waits, since ")), "{text}");
+    assert!(lines[0].starts_with(&format!("Task {last} ({name}) waits, for ")), "{text}");
     assert_eq!(lines[1], "It waits for a task that came first:");
-    assert!(lines[2].starts_with(&format!("- {middle} ({name}) shares 'b'; it waits, since ")), "{text}");
+    assert!(lines[2].starts_with(&format!("- {middle} ({name}) shares 'b'; it waits, for ")), "{text}");
     assert_eq!(lines[3], "  It waits for a task that came first:");
-    assert!(lines[4].starts_with(&format!("  - {runs} ({name}) wants for itself 'a'; it runs, since ")), "{text}");
+    assert!(lines[4].starts_with(&format!("  - {runs} ({name}) wants for itself 'a'; it runs, for ")), "{text}");
     assert_eq!(lines.len(), 5, "{text}");
     let more = sample.queued(exclusive("a").exclusive("b")).await.pulp_id;
     assert!(

@@ -68,8 +68,8 @@ impl Chain {
         let now = now();
         let age = |since: Option<time::OffsetDateTime>| text::age(since.unwrap_or(row.pulp_created), now);
         match row.state.as_str() {
-            state::WAITING => format!("waits, since {} ago", age(None)),
-            state::RUNNING => format!("runs, since {} ago, {}", age(row.started_at), self.where_of(row)),
+            state::WAITING => format!("waits, for {}", age(None)),
+            state::RUNNING => format!("runs, for {}, {}", age(row.started_at), self.where_of(row)),
             state::CANCELING => {
                 format!("was told to stop {} ago, {}", age(Some(row.pulp_last_updated)), self.where_of(row))
             }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::api::bodies::Timestamp;
 use crate::db::now;
-use crate::telemetry::{TASK_FIELD, TASK_SPAN};
+use crate::telemetry::{TASK_FIELD, is_task_span};
 
 /// Bytes of one task's lines at most; they are in memory until the task ends.
 const MOST: usize = 8 * 1024 * 1024;
@@ -88,7 +88,7 @@ struct TaskId(Uuid);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if attributes.metadata().name() != TASK_SPAN {
+        if !is_task_span(attributes.metadata()) {
             return;
         }
         let mut found = TaskField(None);
