@@ -28,7 +28,7 @@ says '"name": "books"' pulp repository list --limit 1 --offset 1 --ordering -nam
 says '"policy": "on_demand"' pulp file remote create --name shop --url "${REMOTE}PULP_MANIFEST" --policy on_demand \
     --username reader --password hunter2 --connect-timeout 1.5 --max-retries 1 --rate-limit 9 --download-concurrency 2
 hides hunter2 pulp file remote show --name shop
-says '{"is_set": true, "name": "password"}' pulp file remote show --name shop
+says '{"name": "password", "is_set": true}' pulp file remote show --name shop
 refuses '"url"' pulp file remote create --name paper --url http://reader:hunter2@127.0.0.1/
 pulp file remote update --name shop --rate-limit 5
 says '"rate_limit": 5' pulp remote list --name shop
