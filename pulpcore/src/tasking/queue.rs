@@ -268,14 +268,20 @@ impl Queue {
         if here.is_empty() {
             return Ok(());
         }
-        let running = task::Entity::find()
+        let ours = task::Entity::find()
             .select_only()
-            .column(task::Column::PulpId)
+            .columns([task::Column::PulpId, task::Column::State])
             .filter(task::Column::PulpId.is_in(here.iter().copied()))
-            .filter(task::Column::State.eq(state::RUNNING));
-        let running: Vec<Uuid> = running.into_tuple().all(self.db.read()).await?;
-        for id in here.iter().filter(|id| !running.contains(id)) {
-            self.interrupt(*id);
+            .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]));
+        let ours: HashMap<Uuid, String> = ours.into_tuple().all(self.db.read()).await?.into_iter().collect();
+        for id in here {
+            match ours.get(&id).map(String::as_str) {
+                Some(state::RUNNING) => {}
+                Some(_) => drop(self.interrupt(id)),
+                // It may have ended here in this moment.
+                None if self.interrupt(id) => tracing::warn!(task = %id, "The task is not ours any more."),
+                None => {}
+            }
         }
         Ok(())
     }
