@@ -36,6 +36,8 @@ pub struct NewVersion<'a> {
     previous: repository_version::Model,
     base: Option<Uuid>,
     overwrite: bool,
+    /// Whether anything was added or removed, even if it was taken back since.
+    touched: bool,
 }
 
 impl<'a> NewVersion<'a> {
@@ -49,7 +51,7 @@ impl<'a> NewVersion<'a> {
         let noun = registry::get().noun(Family::Repository, &row.pulp_type);
         let noun = noun.ok_or_else(|| registry::missing(&row.pulp_type))?;
         let previous = super::latest(&**tx, repository).await?;
-        Ok(Self { tx, noun, repository: row, previous, base: None, overwrite: true })
+        Ok(Self { tx, noun, repository: row, previous, base: None, overwrite: true, touched: false })
     }
 
     /// The repository.
@@ -120,7 +122,7 @@ impl<'a> NewVersion<'a> {
     pub async fn add_selected(&mut self, units: SelectStatement) -> Result<()> {
         let (repository, number) = (self.repository.pulp_id, self.number());
         // A unit that this same version removed was there before: it simply stays.
-        membership::Entity::update_many()
+        let back = membership::Entity::update_many()
             .col_expr(membership::Column::VersionRemoved, Expr::value(Option::<i64>::None))
             .filter(membership::Column::RepositoryId.eq(repository))
             .filter(membership::Column::VersionRemoved.eq(number))
@@ -153,7 +155,8 @@ impl<'a> NewVersion<'a> {
             .select_from(select)
             .map_err(Error::internal)?
             .take();
-        self.tx.execute(&insert).await?;
+        let added = self.tx.execute(&insert).await?;
+        self.touched |= back.rows_affected + added.rows_affected() > 0;
         Ok(())
     }
 
@@ -174,19 +177,20 @@ impl<'a> NewVersion<'a> {
 
     async fn remove_where(&mut self, which: sea_orm::sea_query::SimpleExpr) -> Result<()> {
         let (repository, number) = (self.repository.pulp_id, self.number());
-        membership::Entity::delete_many()
+        let new = membership::Entity::delete_many()
             .filter(membership::Column::RepositoryId.eq(repository))
             .filter(membership::Column::VersionAdded.eq(number))
             .filter(which.clone())
             .exec(&**self.tx)
             .await?;
-        membership::Entity::update_many()
+        let old = membership::Entity::update_many()
             .col_expr(membership::Column::VersionRemoved, Expr::value(number))
             .filter(membership::Column::RepositoryId.eq(repository))
             .filter(membership::Column::VersionRemoved.is_null())
             .filter(which)
             .exec(&**self.tx)
             .await?;
+        self.touched |= new.rows_affected + old.rows_affected > 0;
         Ok(())
     }
 
@@ -200,10 +204,13 @@ impl<'a> NewVersion<'a> {
         let Hooks::Repository(hooks) = &self.noun.hooks else {
             return Err(Error::internal("a repository's noun has a repository's hooks"));
         };
-        if self.check_newcomers(hooks.content).await? {
+        if self.touched && self.check_newcomers(hooks.content).await? {
             self.enforce_repo_keys(hooks.content).await?;
         }
         (hooks.finalize)(&mut self).await?;
+        if !self.touched {
+            return Ok(None);
+        }
         let (added, removed) = (self.count("version_added").await?, self.count("version_removed").await?);
         if added.is_empty() && removed.is_empty() {
             return Ok(None);
