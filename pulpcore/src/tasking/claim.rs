@@ -4,7 +4,7 @@ use sea_orm::EntityTrait;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::events::{self, Event};
+use super::events::Event;
 use crate::db::{Db, WriteTx, now, rows};
 use crate::error::Result;
 use crate::models::{app_status, state, task};
@@ -45,9 +45,12 @@ pub(super) async fn claim(tx: &WriteTx, workers: &[Uuid]) -> Result<Vec<task::Mo
     );
     let ids: Value = workers.iter().map(|id| Value::from(id.simple().to_string())).collect();
     let limit = i64::try_from(workers.len()).unwrap_or(i64::MAX);
-    let claimed = rows::<task::Model>(&**tx, &sql, vec![ids.into(), limit.into(), now().into()]).await?;
-    events::record(tx, claimed.iter().map(|row| Event::state(row.pulp_id, state::RUNNING)).collect()).await?;
-    Ok(claimed)
+    rows(&**tx, &sql, vec![ids.into(), limit.into(), now().into()]).await
+}
+
+/// What there is to tell of a task that was taken.
+pub(super) fn taken(row: &task::Model) -> Event {
+    Event::state(row.pulp_id, state::RUNNING)
 }
 
 /// Whether a process is listed; if so it cannot be given up before the commit.

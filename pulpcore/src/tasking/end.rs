@@ -43,16 +43,22 @@ pub(super) fn failure(description: &str) -> serde_json::Value {
 
 /// Ends tasks that are in one of the states `from`; others are left alone.
 pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) -> Result<Freed> {
-    let mut freed = Freed::default();
+    let (freed, told) = end_untold(tx, tasks, from).await?;
+    events::record(tx, told).await?;
+    Ok(freed)
+}
+
+/// The same; what there is to tell is left to the caller, who has more to tell.
+pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) -> Result<(Freed, Vec<Event>)> {
+    let (mut freed, mut told) = (Freed::default(), Vec::new());
     if tasks.is_empty() {
-        return Ok(freed);
+        return Ok((freed, told));
     }
     let reservations = reservations(tx, tasks).await?;
     let locks: Vec<Lock> =
         reservations.iter().map(|row| Lock { resource: row.resource.clone(), exclusive: row.exclusive }).collect();
     locks::take_turns(tx, &locks).await?;
 
-    let mut told = Vec::new();
     let mut by_state = HashMap::<&'static str, Vec<Uuid>>::new();
     let well = completed(tx, tasks, from).await?;
     for (id, ended) in tasks {
@@ -99,10 +105,9 @@ pub(super) async fn end(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) ->
         freed.states.extend(ids.iter().map(|id| (*id, state)));
         gone.extend(ids);
     }
-    events::record(tx, told).await?;
     let released: Vec<_> = reservations.into_iter().filter(|row| gone.contains(&row.task_id)).collect();
     freed.ready += locks::release(tx, &released).await?;
-    Ok(freed)
+    Ok((freed, told))
 }
 
 /// Writes the ends of those that completed and returned nothing, which is most of them, at once; gives their keys.
@@ -162,6 +167,7 @@ impl Last {
     }
 }
 
+pub(super) const PANICKED: &str = "The task panicked; the server's log has the details.";
 const GIVEN_UP: &str = "The worker was given up before the task ended.";
 const SHUT_DOWN: &str = "The worker was shut down before the task ended.";
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::claim;
 use super::dispatch::Dispatch;
-use super::end::{Ended, Freed, end, failure};
+use super::end::{Ended, Freed, end, end_untold, failure};
 use super::events::{self, Event};
 use super::inline::Inline;
 use super::life::Listed;
@@ -89,8 +89,10 @@ impl Queue {
             return Ok(Vec::new());
         }
         let tx = self.db.write().await?;
-        let freed = end(&tx, ended, &[state::RUNNING, state::CANCELING]).await?;
+        let (freed, mut told) = end_untold(&tx, ended, &[state::RUNNING, state::CANCELING]).await?;
         let claimed = claim::claim(&tx, free).await?;
+        told.extend(claimed.iter().map(claim::taken));
+        events::record(&tx, told).await?;
         tx.commit().await?;
         self.count(&freed.states);
         // With a worker left over here, nothing is left over for others.
