@@ -5,6 +5,8 @@
 //! `IMMEDIATE`, and share one connection, whose cache stays good because nobody else writes. On PostgreSQL the same call is
 //! an ordinary transaction.
 
+pub(crate) mod bulk;
+
 use std::ops::Deref;
 use std::sync::Arc;
 

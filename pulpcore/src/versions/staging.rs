@@ -4,7 +4,7 @@ use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::db::rows_per_statement;
+use crate::db::bulk;
 use crate::error::Result;
 use crate::models::staged_content;
 
@@ -20,18 +20,11 @@ impl Draft {
 
     /// Adds units; one that is there already stays once.
     pub async fn add(&self, tx: &impl ConnectionTrait, units: &[Uuid]) -> Result<()> {
-        for units in units.chunks(rows_per_statement(2)) {
-            let rows =
-                units.iter().map(|unit| staged_content::ActiveModel { draft_id: Set(self.0), content_id: Set(*unit) });
-            staged_content::Entity::insert_many(rows)
-                .on_conflict(
-                    OnConflict::columns([staged_content::Column::DraftId, staged_content::Column::ContentId])
-                        .do_nothing()
-                        .to_owned(),
-                )
-                .exec_without_returning(tx)
-                .await?;
-        }
+        let row = |unit: &Uuid| staged_content::ActiveModel { draft_id: Set(self.0), content_id: Set(*unit) };
+        let once = OnConflict::columns([staged_content::Column::DraftId, staged_content::Column::ContentId])
+            .do_nothing()
+            .to_owned();
+        bulk::insert(tx, units.iter().map(row).collect(), &once).await?;
         Ok(())
     }
 

@@ -1,31 +1,14 @@
-//! Many rows in few statements.
+//! What is known of many rows, in few statements.
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QuerySelect, QueryTrait,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::db::{now, rows_per_statement};
 use crate::error::Result;
 use crate::models::{artifact, content_artifact, remote_artifact};
-
-/// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
-pub(super) async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: &OnConflict) -> Result<u64>
-where
-    A: ActiveModelTrait + Send,
-{
-    let most = rows_per_statement(<A::Entity as EntityTrait>::Column::iter().count());
-    let mut affected = 0;
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let statement = A::Entity::insert_many(rows.by_ref().take(most)).on_conflict(conflict.clone()).into_query();
-        affected += tx.execute(&statement).await?.rows_affected();
-    }
-    Ok(affected)
-}
 
 /// Says of rows that they are of use, which spares them from orphan cleanup. Of two syncs that say so of the same row,
 /// one is enough: rows that somebody else holds are passed over, so that nobody waits and nobody deadlocks.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::declared::{Bytes, File, Saved, Unit};
 use super::{Parts, known, rows};
 use crate::artifacts;
-use crate::db::{WriteTx, now, rows_per_statement};
+use crate::db::{WriteTx, bulk, now, rows_per_statement};
 use crate::error::{Error, Result};
 use crate::models::{Labels, artifact, content, content_artifact, remote_artifact};
 use crate::plugin::{Content, key};
@@ -95,7 +95,7 @@ async fn save_artifacts<M>(tx: &WriteTx, parts: &Parts, units: &mut [Unit<M>], k
     }
     let conflict =
         OnConflict::columns([artifact::Column::PulpDomainId, artifact::Column::Sha256]).do_nothing().to_owned();
-    if rows::insert(&**tx, rows.into_values().collect(), &conflict).await? < ids.len() as u64 {
+    if bulk::insert(&**tx, rows.into_values().collect(), &conflict).await? < ids.len() as u64 {
         let digests: Vec<String> = ids.into_keys().collect();
         ids = rows::artifacts(&**tx, domain, &digests).await?;
     }
@@ -124,10 +124,10 @@ async fn save_units<C: Content>(
     let ids: Vec<Uuid> = new.iter().map(|_| Uuid::now_v7()).collect();
     let masters = ids.iter().map(|id| master::<C>(*id, parts.cx.domain())).collect();
     // Keys are made up on the spot: nothing can be in their way.
-    rows::insert(&**tx, masters, &OnConflict::column(content::Column::PulpId).do_nothing().to_owned()).await?;
+    bulk::insert(&**tx, masters, &OnConflict::column(content::Column::PulpId).do_nothing().to_owned()).await?;
     let details = new.iter().zip(&ids).map(|(unit, id)| detail::<C>(unit.row.clone(), *id)).collect();
     let conflict = OnConflict::columns(known::columns::<C>()).do_nothing().to_owned();
-    let inserted = rows::insert(&**tx, details, &conflict).await?;
+    let inserted = bulk::insert(&**tx, details, &conflict).await?;
 
     let mut winners = HashMap::new();
     if inserted < ids.len() as u64 {
@@ -201,7 +201,7 @@ async fn save_files<M>(tx: &WriteTx, units: &mut [Unit<M>], new: &HashMap<Uuid, 
     let conflict = OnConflict::columns([content_artifact::Column::ContentId, content_artifact::Column::RelativePath])
         .value(content_artifact::Column::ArtifactId, artifact)
         .to_owned();
-    rows::insert(&**tx, changed, &conflict).await?;
+    bulk::insert(&**tx, changed, &conflict).await?;
     if !theirs.is_empty() {
         let known = rows::files(&**tx, &theirs).await?;
         for unit in units.iter_mut().filter(|unit| unit.id.is_some_and(|id| theirs.contains(&id))) {
@@ -222,7 +222,7 @@ async fn save_offers<M>(tx: &WriteTx, parts: &Parts, units: &[Unit<M>]) -> Resul
     let conflict = OnConflict::columns([C::ContentArtifactId, C::RemoteId])
         .update_columns([C::Url, C::Size, C::Md5, C::Sha1, C::Sha224, C::Sha256, C::Sha384, C::Sha512, C::FailedAt])
         .to_owned();
-    rows::insert(&**tx, rows, &conflict).await?;
+    bulk::insert(&**tx, rows, &conflict).await?;
     Ok(())
 }
 
