@@ -11,6 +11,7 @@
 
 mod conditions;
 mod listing;
+mod live;
 mod on_demand;
 mod resolve;
 mod stored;
@@ -27,6 +28,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
+pub use self::live::Offer;
+pub(crate) use self::live::Serving;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
@@ -43,8 +46,11 @@ const ARTIFACT_SIZE: HeaderName = HeaderName::from_static("x-pulp-artifact-size"
 ///
 /// They claim the content path prefix and everything below; the prefix without its last slash redirects to the one with.
 pub fn router(app: App) -> Router {
-    let prefix = app.settings.content_path_prefix.clone();
-    let service = Arc::new(Service { on_demand: OnDemand::new(app.clone()), app });
+    Serving::new(app).router()
+}
+
+fn routes(service: Arc<Service>) -> Router {
+    let prefix = service.app.settings.content_path_prefix.clone();
     let mut router = Router::new().route(&prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
     let bare = prefix.trim_end_matches('/');
     if !bare.is_empty() {
@@ -90,6 +96,10 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
 }
 
 impl Service {
+    fn new(app: App) -> Self {
+        Self { on_demand: OnDemand::new(app.clone()), app }
+    }
+
     /// `None` is a 404.
     async fn serve(&self, ask: &Ask<'_>) -> Result<Option<Response>> {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {

@@ -1,0 +1,128 @@
+//! What distributions offer, for those who answer under other URLs: live APIs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use sea_orm::sea_query::SelectStatement;
+use uuid::Uuid;
+
+use super::resolve::{self, Source};
+use super::{Ask, Service, routes};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::plugin::LiveCx;
+use crate::versions;
+
+/// The content service of this process: one for all URLs, so that what it knows and what it fetches is shared.
+#[derive(Clone)]
+pub(crate) struct Serving(Arc<Service>);
+
+impl Serving {
+    pub(crate) fn new(app: App) -> Self {
+        Self(Arc::new(Service::new(app)))
+    }
+
+    /// The routes of [`super::router`].
+    pub(crate) fn router(&self) -> Router {
+        routes(Arc::clone(&self.0))
+    }
+
+    /// The distribution that a path leads into, if its guard lets the request in.
+    ///
+    /// The path is one without empty segments; so it leads into a base path at its segments' ends.
+    pub(crate) async fn offer(&self, path: &str, _headers: &HeaderMap) -> Result<Option<Offer>> {
+        let Some(source) = resolve::source(&self.0.app, path).await? else { return Ok(None) };
+        if source.content_guard_id.is_some() {
+            // No guard can be asked in this version: what is guarded stays shut.
+            return Err(Error::PermissionDenied);
+        }
+        let rest = path[source.base_path.len()..].trim_start_matches('/').to_owned();
+        Ok(Some(Offer { distribution: source.distribution_id, rest, source, serving: self.clone() }))
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Serving")
+    }
+}
+
+/// A distribution, and what it serves right now: a publication, a version, or nothing.
+///
+/// ```
+/// use axum::response::Response;
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::{LiveCx, Offer};
+///
+/// /// Serves a book's index.
+/// async fn index(cx: &LiveCx, offer: &Offer) -> Result<Option<Response>> {
+///     offer.file(cx, &format!("{}/INDEX", offer.rest)).await
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Offer {
+    /// The distribution's key.
+    pub distribution: Uuid,
+    /// What follows the base path in the path that was asked for, without a slash before it.
+    pub rest: String,
+    source: Source,
+    serving: Serving,
+}
+
+impl Offer {
+    /// The distribution's base path.
+    pub fn base_path(&self) -> &str {
+        &self.source.base_path
+    }
+
+    /// The publication that is served, if one is.
+    pub fn publication(&self) -> Option<Uuid> {
+        self.source.publication_id
+    }
+
+    /// The version that is served, or that was published, by repository and number.
+    pub fn version(&self) -> Option<(Uuid, i64)> {
+        self.source.repository_id.zip(self.source.number)
+    }
+
+    /// The keys of the units in the version, as a subquery: what is not among them is not offered.
+    pub fn content_ids(&self) -> Option<SelectStatement> {
+        self.version().map(|(repository, number)| versions::content_ids(repository, number))
+    }
+
+    pub(crate) fn is_of(&self, pulp_type: &str) -> bool {
+        self.source.pulp_type == pulp_type
+    }
+
+    /// Answers with the file at a path below the distribution as the content service does: conditions, ranges and `HEAD`,
+    /// redirects to an object storage, content that only a remote has. `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`] only.
+    pub async fn file(&self, cx: &LiveCx, path: &str) -> Result<Option<Response>> {
+        match resolve::file(&self.serving.0.app, &self.source, path).await? {
+            Some(file) => self.serving.0.file(file, path, &ask(cx, path)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same of the file of a unit, by the unit's key, if the unit is in the version: for units that are found by
+    /// what they are, such as a digest. `Content-Type` is that of the name; headers can be set on the answer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`] only.
+    pub async fn unit(&self, cx: &LiveCx, unit: Uuid) -> Result<Option<Response>> {
+        let Some(version) = self.version() else { return Ok(None) };
+        match resolve::unit(&self.serving.0.app, version, unit).await? {
+            Some((file, name)) => self.serving.0.file(file, &name, &ask(cx, &name)).await,
+            None => Ok(None),
+        }
+    }
+}
+
+fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
+    Ask { raw: cx.uri.path(), path, head: cx.method == Method::HEAD, headers: &cx.headers }
+}
