@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderMap, Method};
+use axum::http::Method;
 use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
@@ -30,13 +30,12 @@ impl Serving {
         routes(Arc::clone(&self.0))
     }
 
-    /// The distribution that a path leads into, if its guard lets the request in.
-    ///
-    /// The path is one without empty segments; so it leads into a base path at its segments' ends.
-    pub(crate) async fn offer(&self, path: &str, _headers: &HeaderMap) -> Result<Option<Offer>> {
-        let Some(source) = resolve::source(&self.0.app, path).await? else { return Ok(None) };
+    /// The distribution of a type that a path leads into, if its guard lets the request in.
+    pub(crate) async fn offer(&self, cx: &LiveCx, path: &str, pulp_type: &str) -> Result<Option<Offer>> {
+        let source = resolve::source(&self.0.app, path).await?;
+        let Some(source) = source.filter(|source| source.pulp_type == pulp_type) else { return Ok(None) };
         if source.content_guard_id.is_some() {
-            // No guard can be asked in this version: what is guarded stays shut.
+            tracing::debug!(correlation_id = cx.correlation_id, "No guard can be asked: what is guarded stays shut.");
             return Err(Error::PermissionDenied);
         }
         let rest = path[source.base_path.len()..].trim_start_matches('/').to_owned();
@@ -93,10 +92,6 @@ impl Offer {
         self.version().map(|(repository, number)| versions::content_ids(repository, number))
     }
 
-    pub(crate) fn is_of(&self, pulp_type: &str) -> bool {
-        self.source.pulp_type == pulp_type
-    }
-
     /// Answers with the file at a path below the distribution as the content service does: conditions, ranges and `HEAD`,
     /// redirects to an object storage, content that only a remote has. `None` if there is no such file.
     ///
@@ -124,5 +119,5 @@ impl Offer {
 }
 
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
-    Ask { raw: cx.uri.path(), path, head: cx.method == Method::HEAD, headers: &cx.headers }
+    Ask { raw: cx.parts.uri.path(), path, head: cx.parts.method == Method::HEAD, headers: &cx.parts.headers }
 }

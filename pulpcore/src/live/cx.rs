@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::header;
+use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 
@@ -38,12 +39,8 @@ pub struct LiveCx {
     pub app: App,
     /// The id by which the log knows the request.
     pub correlation_id: String,
-    /// The method.
-    pub method: Method,
-    /// The address, as it was sent.
-    pub uri: Uri,
-    /// The headers.
-    pub headers: HeaderMap,
+    /// The head of the request: method, address as it was sent, headers.
+    pub parts: Parts,
     pub(crate) serving: Serving,
     params: Params,
     query: Query,
@@ -57,11 +54,9 @@ impl LiveCx {
         Self {
             app,
             correlation_id: correlation_id.to_owned(),
-            method: parts.method,
             // More parameters than a query may have are none.
             query: Query::parse(parts.uri.query()).unwrap_or_default(),
-            uri: parts.uri,
-            headers: parts.headers,
+            parts,
             serving,
             params,
             body: Mutex::new(body),
@@ -85,7 +80,7 @@ impl LiveCx {
     /// that turns out to be.
     pub fn body(&mut self, most: u64) -> Result<impl Stream<Item = Result<Bytes>> + Send + Unpin + use<>> {
         let too_large = move || Error::TooLarge(format!("The body has more than {most} bytes."));
-        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let announced = self.parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|size: u64| size > most) {
             return Err(too_large());
         }
@@ -116,7 +111,7 @@ impl LiveCx {
     /// # Errors
     /// [`Error::Unauthenticated`] without credentials, [`Error::BadCredentials`] with wrong ones.
     pub async fn user(&self) -> Result<user::Model> {
-        self.app.credentials.user(&self.app.db, &self.headers).await.map_err(|refused| match refused {
+        self.app.credentials.user(&self.app.db, &self.parts.headers).await.map_err(|refused| match refused {
             Refused::Error(error) => error,
             // What cannot be read fits nobody.
             Refused::Header(_) => Error::BadCredentials,
@@ -129,8 +124,7 @@ impl LiveCx {
     /// # Errors
     /// [`Error::PermissionDenied`] if its content guard does not let the request in.
     pub async fn offer<D: Distribution>(&self, path: &str) -> Result<Option<Offer>> {
-        let offer = self.serving.offer(path, &self.headers).await?;
-        Ok(offer.filter(|offer| offer.is_of(D::TYPE)))
+        self.serving.offer(self, path, D::TYPE).await
     }
 
     /// Queues a task, in the name of `user`. An immediate one has ended when this returns, unless something is in its way;

@@ -54,7 +54,7 @@ both_databases!(a_distributed_book_is_read_by_its_own_url_as_the_content_service
     furnish(pulp, "north/wing").await;
     let book = "/read/north/wing/books/moby";
     let answer = ask(pulp, "GET", book, &[]).await.expect(200);
-    assert_eq!((answer.text(), answer.header("x-room")), ("Call me Ishmael.", "reading"));
+    assert_eq!((&*answer.text(), answer.header("x-room")), ("Call me Ishmael.", "reading"));
     let tag = format!("\"{}\"", sha256("Call me Ishmael."));
     assert_eq!((answer.header("etag"), answer.header("accept-ranges")), (tag.as_str(), "bytes"));
 
@@ -62,11 +62,11 @@ both_databases!(a_distributed_book_is_read_by_its_own_url_as_the_content_service
     ask(pulp, "GET", book, &[("If-None-Match", &tag)]).await.expect(304);
     ask(pulp, "GET", book, &[("Range", "bytes=99-")]).await.expect(416);
     let head = ask(pulp, "HEAD", book, &[]).await.expect(200);
-    assert_eq!((head.header("content-length"), head.text()), ("16", ""));
+    assert_eq!((head.header("content-length"), &*head.text()), ("16", ""));
 
     let by_digest = format!("/read/north/wing/digests/{}", sha256("Call me Ishmael."));
     let answer = ask(pulp, "GET", &by_digest, &[("Range", "bytes=0-3")]).await.expect(206);
-    assert_eq!((answer.text(), answer.header("content-type")), ("Call", "application/x-book"));
+    assert_eq!((&*answer.text(), answer.header("content-type")), ("Call", "application/x-book"));
 });
 
 both_databases!(what_no_window_shows_is_not_there, |pulp| {
@@ -144,7 +144,8 @@ both_databases!(whatever_goes_wrong_is_said_in_the_rooms_own_shape, |pulp| {
 
     let answer = ask(pulp, "GET", "/read/north/trap", &[("Correlation-ID", "c-1")]).await;
     assert!(!answer.text().contains("secret"), "{}", answer.text());
-    assert_eq!((answer.header("correlation-id"), sorry(answer, 500)), ("c-1".into(), "Internal server error.".into()));
+    assert_eq!(answer.header("correlation-id"), "c-1");
+    assert_eq!(sorry(answer, 500), "Internal server error.");
     let head = ask(pulp, "HEAD", "/read/a/b", &[]).await.expect(404);
-    assert_eq!((head.header("x-room"), head.text()), ("reading", ""));
+    assert_eq!((head.header("x-room"), &*head.text()), ("reading", ""));
 });

@@ -28,13 +28,17 @@ fn routes() -> Vec<LiveRoute> {
         LiveRoute::read("GET", "/read/", async |_| Ok(drawn("Silence, please.".into_response()))),
         LiveRoute::read("GET", "/read/{*window}/books/{title}", by_title),
         LiveRoute::read("GET", "/read/{*window}/digests/{digest}", by_digest),
-        LiveRoute::read("GET", "/read/{*window}/trap", async |_| panic!("the secret of the house")),
+        LiveRoute::read("GET", "/read/{*window}/trap", trap),
         LiveRoute::write("PUT", "/read/{*window}/books/{title}", donate),
         LiveRoute::write("GET", "/desk/v2/reader", async |cx: LiveCx| {
             let reader = cx.user().await?;
             Ok(drawn(Json(json!({ "reader": reader.username, "hello": cx.query("hello") })).into_response()))
         }),
     ]
+}
+
+async fn trap(_: LiveCx) -> Result<Response> {
+    panic!("the secret of the house")
 }
 
 /// Every answer of the room can be told from those of others.

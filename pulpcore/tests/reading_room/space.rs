@@ -59,8 +59,8 @@ async fn the_claims_can_be_looked_at() {
     assert_eq!(pulp.get("claims/?colour=red").await.refused(), json!({ "errors": ["Invalid Filter: 'colour'"] }));
     ask(&pulp, "GET", &pulp.href("claims/"), &[]).await.expect(401);
     assert!(pulp.get("").await.ok()["claims"].is_string());
-    let document = pulp.get("docs/api.json?bindings=1").await.ok();
-    assert!(document["paths"].to_string().contains("\"claims_list\"") || document.to_string().contains("Claims"));
+    let document = pulp.get("docs/api.json").await.ok();
+    assert!(document.to_string().contains("\"operationId\":\"claims_list\""));
     pulp.finish().await;
 }
 
