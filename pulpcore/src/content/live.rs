@@ -9,10 +9,11 @@ use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
 
-use super::resolve::{self, Source};
+use super::resolve::{self, File, Source, Stored};
 use super::{Ask, Service, routes};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::models::artifact;
 use crate::plugin::LiveCx;
 use crate::versions;
 
@@ -115,6 +116,23 @@ impl Offer {
             Some((file, name)) => self.serving.0.file(file, &name, &ask(cx, &name)).await,
             None => Ok(None),
         }
+    }
+
+    /// The same of an artifact, for what the plugin keeps for this distribution beside versions: an upload, say, that no
+    /// version holds yet. Whether it is offered is the plugin's to know. `name` decides about `Content-Type`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the storage does not have it.
+    pub async fn artifact(&self, cx: &LiveCx, artifact: &artifact::Model, name: &str) -> Result<Response> {
+        let stored = Stored {
+            file: artifact.file.clone(),
+            size: artifact.size,
+            sha256: artifact.sha256.clone(),
+            stored_at: artifact.pulp_created,
+        };
+        let file = File { content_artifact: None, stored: Some(stored) };
+        let response = self.serving.0.file(file, name, &ask(cx, name)).await?;
+        response.ok_or_else(|| Error::NotFound("Not found.".to_owned()))
     }
 }
 

@@ -69,6 +69,16 @@ both_databases!(a_distributed_book_is_read_by_its_own_url_as_the_content_service
     assert_eq!((&*answer.text(), answer.header("content-type")), ("Call", "application/x-book"));
 });
 
+both_databases!(what_the_room_keeps_beside_the_shelves_is_sent_in_the_same_way, |pulp| {
+    furnish(pulp, "north").await;
+    pulp.upload("artifacts/", "A gift.", &[]).await.created();
+    let gift = format!("/read/north/unshelved/{}", sha256("A gift."));
+    let answer = ask(pulp, "GET", &gift, &[("Range", "bytes=2-5")]).await.expect(206);
+    assert_eq!((&*answer.text(), answer.header("content-type")), ("gift", "text/plain"));
+    sorry(ask(pulp, "GET", &format!("/read/north/unshelved/{}", sha256("No gift.")), &[]).await, 404);
+    sorry(ask(pulp, "GET", &gift.replace("north", "south"), &[]).await, 404);
+});
+
 both_databases!(what_no_window_shows_is_not_there, |pulp| {
     let shelf = furnish(pulp, "north").await;
     show(pulp, "door", "cellar", &shelf).await;

@@ -28,6 +28,7 @@ fn routes() -> Vec<LiveRoute> {
         LiveRoute::read("GET", "/read/", async |_| Ok(drawn("Silence, please.".into_response()))),
         LiveRoute::read("GET", "/read/{*window}/books/{title}", by_title),
         LiveRoute::read("GET", "/read/{*window}/digests/{digest}", by_digest),
+        LiveRoute::read("GET", "/read/{*window}/unshelved/{digest}", unshelved),
         LiveRoute::read("GET", "/read/{*window}/trap", trap),
         LiveRoute::write("PUT", "/read/{*window}/books/{title}", donate),
         LiveRoute::write("GET", "/desk/v2/reader", async |cx: LiveCx| {
@@ -73,6 +74,12 @@ async fn by_digest(cx: LiveCx) -> Result<Response> {
     let mut response = offer.unit(&cx, found.pulp_id).await?.ok_or_else(nothing)?;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-book"));
     Ok(drawn(response))
+}
+
+async fn unshelved(cx: LiveCx) -> Result<Response> {
+    let offer = at_window(&cx).await?;
+    let artifact = artifacts::by_sha256(cx.app.db.read(), cx.app.domain, cx.param("digest")).await?;
+    offer.artifact(&cx, &artifact.ok_or_else(nothing)?, "gift.txt").await.map(drawn)
 }
 
 async fn donate(mut cx: LiveCx) -> Result<Response> {
