@@ -77,7 +77,7 @@ impl Claims {
         if settings.metrics {
             all.push(Claim::new("/metrics", Holder::Metrics));
         }
-        for api in live {
+        for &api in live {
             let on = settings.is_live(api.label);
             all.extend(api.claims.iter().map(|path| Claim::new(*path, Holder::Live { api, on })));
         }
@@ -88,7 +88,7 @@ impl Claims {
                 problems.join("; ")
             )));
         }
-        for plugin in missing {
+        for &plugin in missing {
             for path in plugin.claims {
                 let kept = Claim::new(*path, Holder::Missing(plugin));
                 // It is nobody's: whoever claims the space has it.
@@ -239,7 +239,7 @@ pub(crate) fn check(registry: &Registry, problems: &mut Vec<String>) {
 
 fn check_all(live: &[&'static LiveApi], problems: &mut Vec<String>) {
     let mut claims = Vec::new();
-    for api in live {
+    for &api in live {
         for path in api.claims {
             let plain = |segment: &str| {
                 !matches!(segment, "" | "." | "..")

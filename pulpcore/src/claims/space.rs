@@ -48,7 +48,7 @@ impl Space {
     /// Whether a path, [`decoded`] before, is in this space.
     pub(super) fn holds_path(&self, decoded: &str) -> bool {
         let mut given = segments(decoded);
-        self.0.iter().all(|segment| given.next() == Some(segment))
+        self.0.iter().all(|segment| given.next() == Some(segment.as_str()))
     }
 
     /// What follows this space in one that lies within it.

@@ -1,6 +1,5 @@
 //! Distributions that fall into a claim: no request makes one, but a changed setting or a new plugin can.
 
-use sea_orm::sea_query::IntoCondition;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::Claims;
@@ -54,5 +53,5 @@ fn overlapping(claims: &Claims) -> Option<Condition> {
             .add(distribution::Column::BasePath.is_in(around))
             .add(distribution::Column::BasePath.starts_with(format!("{}/", segments.join("/"))));
     }
-    (!any.is_empty()).then(|| any.into_condition())
+    (!any.is_empty()).then_some(any)
 }

@@ -82,7 +82,7 @@ impl LiveCx {
         let too_large = move || Error::TooLarge(format!("The body has more than {most} bytes."));
         let announced =
             self.parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|size: u64| size > most) {
+        if announced.is_some_and(|size| size > most) {
             return Err(too_large());
         }
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));

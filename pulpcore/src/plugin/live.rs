@@ -73,7 +73,7 @@ pub(crate) type LiveHandler =
 ///
 /// ```
 /// use axum::response::{IntoResponse, Response};
-/// use pulpcore::error::{Error, Result};
+/// use pulpcore::error::Result;
 /// use pulpcore::plugin::{LiveCx, LiveRoute};
 ///
 /// async fn page(cx: LiveCx) -> Result<Response> {
