@@ -127,6 +127,7 @@ both_databases!(a_gift_streams_in_and_is_on_the_shelf_when_the_donor_is_thanked,
 
     let put = |path: &str, body: String| pulp.request("PUT".parse().unwrap(), path).body(body);
     pulp.send(put(book, text.clone())).await.expect(201);
+    pulp.send(put(book, text.clone())).await.expect(201);
     let read = ask(pulp, "GET", book, &[]).await.expect(200);
     assert!(read.text() == text, "the book is the one that was given");
 

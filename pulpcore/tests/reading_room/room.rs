@@ -100,6 +100,10 @@ async fn donate(mut cx: LiveCx) -> Result<Response> {
 
 async fn catalogue(cx: &LiveCx, artifact: &artifact::Model) -> Result<Uuid> {
     let (id, title) = (Uuid::now_v7(), cx.param("title").to_owned());
+    let same = book::Entity::find().filter(book::Column::Title.eq(&title));
+    if let Some(book) = same.filter(book::Column::Digest.eq(&artifact.sha256)).one(cx.app.db.read()).await? {
+        return Ok(book.pulp_id);
+    }
     let tx = cx.app.db.write().await?;
     content::Model {
         pulp_id: id,
