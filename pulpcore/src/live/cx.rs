@@ -80,7 +80,7 @@ impl LiveCx {
     /// that turns out to be.
     pub fn body(&mut self, most: u64) -> Result<impl Stream<Item = Result<Bytes>> + Send + Unpin + use<>> {
         let too_large = move || Error::TooLarge(format!("The body has more than {most} bytes."));
-        let announced =
+        let announced: Option<u64> =
             self.parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|size| size > most) {
             return Err(too_large());

@@ -103,7 +103,7 @@ impl Live {
     }
 
     fn refuse(&self, refused: &Refused, correlation_id: &str, method: Method, path: String) -> Response {
-        let (status, message, headers) = explain(self.api, refused, correlation_id, &method, &path);
+        let (status, message, headers) = explain(self.api, refused, correlation_id, &method);
         let refusal = Refusal { status, message, correlation_id: correlation_id.to_owned(), method, path };
         let drawn = std::panic::catch_unwind(AssertUnwindSafe(|| (self.api.refuse)(&refusal)));
         let mut response = drawn.unwrap_or_else(|panic| {
@@ -131,10 +131,9 @@ fn explain(
     refused: &Refused,
     correlation_id: &str,
     method: &Method,
-    path: &str,
 ) -> (StatusCode, String, Vec<(HeaderName, HeaderValue)>) {
     match refused {
-        Refused::Nothing => (StatusCode::NOT_FOUND, format!("There is nothing at {path}."), Vec::new()),
+        Refused::Nothing => (StatusCode::NOT_FOUND, "There is nothing at this address.".to_owned(), Vec::new()),
         Refused::Method(allow) => {
             let message = format!("Method \"{method}\" not allowed.");
             (StatusCode::METHOD_NOT_ALLOWED, message, vec![(header::ALLOW, allow.clone())])

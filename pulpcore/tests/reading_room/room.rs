@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::plugin::{Shelving, book, window};
 
 /// The largest book, in bytes.
-pub const LARGEST: u64 = 2_000_000;
+pub const LARGEST: u64 = 600_000;
 
 register!(LiveApi { label: "room", name: "reading room", claims: &["/read/", "/desk/v2/"], routes, refuse });
 // The plugin is part of this build, so this says nothing.
