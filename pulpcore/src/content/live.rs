@@ -1,36 +1,20 @@
 //! What distributions offer, for those who answer under other URLs: live APIs.
 
 use std::fmt;
-use std::sync::Arc;
 
-use axum::Router;
 use axum::http::Method;
 use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
 
 use super::resolve::{self, File, Source, Stored};
-use super::{Ask, Service, routes};
-use crate::app::App;
+use super::{Ask, Content};
 use crate::error::{Error, Result};
 use crate::models::artifact;
 use crate::plugin::LiveCx;
 use crate::versions;
 
-/// The content service of this process: one for all URLs, so that what it knows and what it fetches is shared.
-#[derive(Clone)]
-pub(crate) struct Serving(Arc<Service>);
-
-impl Serving {
-    pub(crate) fn new(app: App) -> Self {
-        Self(Arc::new(Service::new(app)))
-    }
-
-    /// The routes of [`super::router`].
-    pub(crate) fn router(&self) -> Router {
-        routes(Arc::clone(&self.0))
-    }
-
+impl Content {
     /// The distribution of a type that a path leads into, if its guard lets the request in.
     pub(crate) async fn offer(&self, cx: &LiveCx, path: &str, pulp_type: &str) -> Result<Option<Offer>> {
         let source = resolve::source(&self.0.app, path).await?;
@@ -40,13 +24,13 @@ impl Serving {
             return Err(Error::PermissionDenied);
         }
         let rest = path[source.base_path.len()..].trim_start_matches('/').to_owned();
-        Ok(Some(Offer { distribution: source.distribution_id, rest, source, serving: self.clone() }))
+        Ok(Some(Offer { distribution: source.distribution_id, rest, source, content: self.clone() }))
     }
 }
 
-impl fmt::Debug for Serving {
+impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Serving")
+        f.write_str("Content")
     }
 }
 
@@ -69,7 +53,7 @@ pub struct Offer {
     /// What follows the base path in the path that was asked for, without a slash before it.
     pub rest: String,
     source: Source,
-    serving: Serving,
+    content: Content,
 }
 
 impl Offer {
@@ -99,8 +83,8 @@ impl Offer {
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`] only.
     pub async fn file(&self, cx: &LiveCx, path: &str) -> Result<Option<Response>> {
-        match resolve::file(&self.serving.0.app, &self.source, path).await? {
-            Some(file) => self.serving.0.file(file, path, &ask(cx, path)).await,
+        match resolve::file(&self.content.0.app, &self.source, path).await? {
+            Some(file) => self.content.0.file(file, path, &ask(cx, path)).await,
             None => Ok(None),
         }
     }
@@ -112,8 +96,8 @@ impl Offer {
     /// [`Error::Unavailable`] and [`Error::Internal`] only.
     pub async fn unit(&self, cx: &LiveCx, unit: Uuid) -> Result<Option<Response>> {
         let Some(version) = self.version() else { return Ok(None) };
-        match resolve::unit(&self.serving.0.app, version, unit).await? {
-            Some((file, name)) => self.serving.0.file(file, &name, &ask(cx, &name)).await,
+        match resolve::unit(&self.content.0.app, version, unit).await? {
+            Some((file, name)) => self.content.0.file(file, &name, &ask(cx, &name)).await,
             None => Ok(None),
         }
     }
@@ -131,7 +115,7 @@ impl Offer {
             stored_at: artifact.pulp_created,
         };
         let file = File { content_artifact: None, stored: Some(stored) };
-        let response = self.serving.0.file(file, name, &ask(cx, name)).await?;
+        let response = self.content.0.file(file, name, &ask(cx, name)).await?;
         response.ok_or_else(|| Error::NotFound("Not found.".to_owned()))
     }
 }

@@ -29,7 +29,6 @@ use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
 pub use self::live::Offer;
-pub(crate) use self::live::Serving;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
@@ -46,17 +45,28 @@ const ARTIFACT_SIZE: HeaderName = HeaderName::from_static("x-pulp-artifact-size"
 ///
 /// They claim the content path prefix and everything below; the prefix without its last slash redirects to the one with.
 pub fn router(app: App) -> Router {
-    Serving::new(app).router()
+    Content::new(app).router()
 }
 
-fn routes(service: Arc<Service>) -> Router {
-    let prefix = service.app.settings.content_path_prefix.clone();
-    let mut router = Router::new().route(&prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
-    let bare = prefix.trim_end_matches('/');
-    if !bare.is_empty() {
-        router = router.route(bare, any(answer));
+/// The content service. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Content(Arc<Service>);
+
+impl Content {
+    pub(crate) fn new(app: App) -> Self {
+        Self(Arc::new(Service { on_demand: OnDemand::new(app.clone()), app }))
     }
-    router.with_state(service)
+
+    /// See [`router`].
+    pub(crate) fn router(&self) -> Router {
+        let prefix = &self.0.app.settings.content_path_prefix;
+        let mut router = Router::new().route(prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
+        let bare = prefix.trim_end_matches('/');
+        if !bare.is_empty() {
+            router = router.route(bare, any(answer));
+        }
+        router.with_state(Arc::clone(&self.0))
+    }
 }
 
 /// What the requests share.
@@ -96,10 +106,6 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
 }
 
 impl Service {
-    fn new(app: App) -> Self {
-        Self { on_demand: OnDemand::new(app.clone()), app }
-    }
-
     /// `None` is a 404.
     async fn serve(&self, ask: &Ask<'_>) -> Result<Option<Response>> {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {

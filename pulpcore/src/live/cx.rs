@@ -13,7 +13,7 @@ use super::pattern::Params;
 use crate::api::query::Query;
 use crate::app::App;
 use crate::auth::Refused;
-use crate::content::{Offer, Serving};
+use crate::content::{Content, Offer};
 use crate::error::{Error, Result};
 use crate::models::{task, user};
 use crate::plugin::{Distribution, Task};
@@ -41,7 +41,7 @@ pub struct LiveCx {
     pub correlation_id: String,
     /// The head of the request: method, address as it was sent, headers.
     pub parts: Parts,
-    pub(crate) serving: Serving,
+    pub(crate) content: Content,
     params: Params,
     query: Query,
     /// Behind a lock that nobody ever waits for: it makes the whole shareable between threads, which a body is not.
@@ -49,7 +49,7 @@ pub struct LiveCx {
 }
 
 impl LiveCx {
-    pub(super) fn new(app: App, serving: Serving, correlation_id: &str, params: Params, request: Request) -> Self {
+    pub(super) fn new(app: App, content: Content, correlation_id: &str, params: Params, request: Request) -> Self {
         let (parts, body) = request.into_parts();
         Self {
             app,
@@ -57,7 +57,7 @@ impl LiveCx {
             // More parameters than a query may have are none.
             query: Query::parse(parts.uri.query()).unwrap_or_default(),
             parts,
-            serving,
+            content,
             params,
             body: Mutex::new(body),
         }
@@ -125,7 +125,7 @@ impl LiveCx {
     /// # Errors
     /// [`Error::PermissionDenied`] if its content guard does not let the request in.
     pub async fn offer<D: Distribution>(&self, path: &str) -> Result<Option<Offer>> {
-        self.serving.offer(self, path, D::TYPE).await
+        self.content.offer(self, path, D::TYPE).await
     }
 
     /// Queues a task, in the name of `user`. An immediate one has ended when this returns, unless something is in its way;

@@ -1,4 +1,4 @@
-//! Serving live APIs: from a request within a claim to a route, and whatever goes wrong drawn in the API's own shape.
+//! Content live APIs: from a request within a claim to a route, and whatever goes wrong drawn in the API's own shape.
 //!
 //! A live API is a table of routes ([`LiveRoute`]), not a router: a table can be checked before anything is served,
 //! shown, and asked which role answers what this process does not.
@@ -21,7 +21,7 @@ use crate::api::render;
 use crate::api::router::CorrelationId;
 use crate::app::App;
 use crate::claims::Space;
-use crate::content::Serving;
+use crate::content::Content;
 use crate::error::{Error, Result};
 use crate::plugin::{LiveApi, LiveRoute, Refusal};
 use crate::settings::Role;
@@ -30,7 +30,7 @@ use crate::settings::Role;
 pub(crate) struct Live {
     api: &'static LiveApi,
     app: App,
-    serving: Serving,
+    content: Content,
     /// The one that is meant most first.
     routes: Vec<(Pattern, LiveRoute)>,
 }
@@ -56,8 +56,8 @@ impl From<Error> for Refused {
 
 impl Live {
     /// Mounts an API whose routes have been [`check`]ed.
-    pub(crate) fn new(app: App, serving: Serving, api: &'static LiveApi) -> Self {
-        Self { api, app, serving, routes: table(api) }
+    pub(crate) fn new(app: App, content: Content, api: &'static LiveApi) -> Self {
+        Self { api, app, content, routes: table(api) }
     }
 
     /// Answers a request within the API's claims.
@@ -86,7 +86,7 @@ impl Live {
         if !self.app.settings.has_role(route.role) {
             return Err(Refused::Role(route.role, self.allow(&fitting)));
         }
-        let cx = LiveCx::new(self.app.clone(), self.serving.clone(), correlation_id, params.clone(), request);
+        let cx = LiveCx::new(self.app.clone(), self.content.clone(), correlation_id, params.clone(), request);
         Ok((route.handler)(cx).await?)
     }
 

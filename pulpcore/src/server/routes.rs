@@ -17,7 +17,7 @@ use super::{access, health};
 use crate::api::catalog::{Catalog, long_root, roots};
 use crate::app::App;
 use crate::claims::Holder;
-use crate::content::Serving;
+use crate::content::Content;
 use crate::live::Live;
 use crate::plugin::{LiveApi, WellKnown};
 use crate::settings::Role;
@@ -55,16 +55,16 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
         true => routes(router()),
         false => Owner::Routes(nothing.clone()),
     };
-    let serving = Serving::new(app.clone());
+    let service = Content::new(app.clone());
     let api = or_nothing(Role::Api, &|| api::router::router(app, Arc::clone(&catalog)));
-    let content = or_nothing(Role::Content, &|| serving.router());
+    let content = or_nothing(Role::Content, &|| service.router());
     let (health, metrics) = (routes(health::router(app)), routes(metrics::router(app)));
     let mut mounted: Vec<(&'static LiveApi, Arc<Live>)> = Vec::new();
     let mut live = |api: &'static LiveApi| {
         if let Some((_, live)) = mounted.iter().find(|(known, _)| std::ptr::eq(*known, api)) {
             return Arc::clone(live);
         }
-        let live = Arc::new(Live::new(app.clone(), serving.clone(), api));
+        let live = Arc::new(Live::new(app.clone(), service.clone(), api));
         mounted.push((api, Arc::clone(&live)));
         live
     };
