@@ -13,3 +13,10 @@ pub const PLUGINS: &[&str] = &[
     #[cfg(feature = "file")]
     "file",
 ];
+
+// Where clients look for plugins: a build without one says there what it lacks. With the plugin, its line says nothing.
+pulpcore::plugin::register!(pulpcore::plugin::WellKnown {
+    label: "container",
+    name: "a container registry",
+    claims: &["/v2/", "/token/", "/extensions/v2/"],
+});

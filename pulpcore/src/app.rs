@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::auth::Credentials;
+use crate::claims::Claims;
 use crate::db::{Db, DbConfig};
 use crate::error::{Error, Result};
 use crate::models::{artifact, domain};
@@ -41,6 +42,8 @@ pub struct Parts {
     pub(crate) credentials: Credentials,
     /// Artifacts that are saved together.
     pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
+    /// Whose which part of the URL space is.
+    pub(crate) claims: Claims,
     /// The key of the `default` domain.
     pub domain: Uuid,
 }
@@ -98,6 +101,7 @@ impl App {
         let domain =
             default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
         let credentials = Credentials::new(settings.credential_cache_seconds);
+        let claims = Claims::of(&settings)?;
         let queue = Queue::new(db.clone());
         Ok(Self(Arc::new(Parts {
             db,
@@ -108,6 +112,7 @@ impl App {
             feeds: Feeds::new(),
             credentials,
             saving: Together::default(),
+            claims,
             domain: domain.pulp_id,
         })))
     }

@@ -14,6 +14,7 @@
 //! | [`sync`] | from a remote to a version: download, save, link |
 //! | [`publish`] | from a version to a publication |
 //! | [`storage`] | the bytes: received, verified, named, served |
+//! | `claims`, `live` | who answers in which part of the URL space; the protocols of plugins |
 //! | [`server`], [`cli`] | the process: roles on one listener, and the command line around it |
 //! | [`settings`], [`telemetry`], [`secrets`] | configuration, logs, encryption at rest |
 //! | [`db`], [`migrate`] | the database, and bringing it up to date |
@@ -153,10 +154,12 @@ pub mod api;
 pub mod app;
 pub mod artifacts;
 pub mod auth;
+mod claims;
 pub mod cli;
 pub mod content;
 pub mod db;
 pub mod error;
+mod live;
 mod metrics;
 pub mod migrate;
 pub mod models;

@@ -1,13 +1,14 @@
 //! Everything that the linked plugins registered, in one place and in a fixed order.
 //!
 //! Registration happens at link time and promises no order, so everything is sorted by name before any use. What two
-//! plugins could collide on is refused here or in [`crate::api::catalog`] (routes, operations, schemas), by name.
+//! plugins could collide on is refused here, in [`crate::claims`] (URL space) or in [`crate::api::catalog`] (routes, operations, schemas), by name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
+use crate::claims;
 use crate::error::{Error, Result};
-use crate::plugin::{LiveApi, Noun, Plugin, Schedule, TaskKind};
+use crate::plugin::{LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
 
 pub use crate::plugin::Family;
 
@@ -62,6 +63,14 @@ impl Registry {
     /// The live APIs.
     pub fn live(&self) -> &[&'static LiveApi] {
         &self.live
+    }
+
+    /// What clients may look for and this build lacks, by label.
+    pub(crate) fn missing_plugins(&self) -> Vec<&'static WellKnown> {
+        let linked = |label| self.plugins.iter().any(|plugin| plugin.label == label);
+        let mut missing: Vec<_> = inventory::iter::<WellKnown>().filter(|known| !linked(known.label)).collect();
+        missing.sort_by_key(|known| (known.label, known.name));
+        missing
     }
 
     /// All nouns, by family and type.
@@ -156,7 +165,12 @@ impl Registry {
                 problems.push(format!("the task type '{}' belongs to no registered plugin", kind.type_name));
             }
         }
-        check_claims(&self.live, &mut problems);
+        for api in &self.live {
+            if !known(api.label) {
+                problems.push(format!("the live API '{}' belongs to no registered plugin", api.name));
+            }
+        }
+        claims::check(self, &mut problems);
         if problems.is_empty() {
             return Ok(());
         }
@@ -176,20 +190,6 @@ pub(crate) fn duplicates(what: &str, values: impl Iterator<Item = String>, probl
     );
 }
 
-fn check_claims(live: &[&'static LiveApi], problems: &mut Vec<String>) {
-    let claims: Vec<_> = live.iter().flat_map(|api| api.claims.iter().map(move |claim| (api.label, *claim))).collect();
-    for (nth, (label, claim)) in claims.iter().enumerate() {
-        if !claim.starts_with('/') || !claim.ends_with('/') || claim.len() < 3 {
-            problems.push(format!("the URL claim '{claim}' of '{label}' must begin and end with a slash"));
-        }
-        for (other_label, other) in &claims[nth + 1..] {
-            if claim.starts_with(other) || other.starts_with(claim) {
-                problems.push(format!("the URL claim '{claim}' of '{label}' overlaps '{other}' of '{other_label}'"));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,19 +205,5 @@ mod tests {
     fn a_chosen_plugin_that_did_not_register_is_named() {
         let error = get().check(&["ghost"]).unwrap_err();
         assert!(error.to_string().contains("the feature 'ghost' was chosen"), "{error}");
-    }
-
-    #[test]
-    fn overlapping_claims_are_named() {
-        let one: &'static LiveApi = Box::leak(Box::new(api("one", &["/v2/"])));
-        let two: &'static LiveApi = Box::leak(Box::new(api("two", &["/v2/sub/", "bad"])));
-        let mut problems = Vec::new();
-        check_claims(&[one, two], &mut problems);
-        assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems[0].contains("'/v2/' of 'one' overlaps '/v2/sub/' of 'two'"), "{problems:?}");
-    }
-
-    fn api(label: &'static str, claims: &'static [&'static str]) -> LiveApi {
-        LiveApi { label, name: "x", claims, read: |_| axum::Router::new(), write: None }
     }
 }

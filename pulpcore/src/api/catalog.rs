@@ -1,7 +1,7 @@
 //! All operations of this build, checked: what the router and the OpenAPI document are made from.
 //!
-//! Whatever two plugins could collide on (a route, an operation's id, a schema's name, a piece of the URL space) is
-//! refused here at start-up, and in a test, by name.
+//! Whatever two plugins could collide on (a route, an operation's id, a schema's name) is refused here at start-up, and in a
+//! test, by name.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::endpoint::{Described, Endpoint};
 use crate::error::{Error, Result};
-use crate::plugin::LiveApi;
-use crate::registry::{self, duplicates};
+use crate::registry::duplicates;
 use crate::settings::Settings;
 
 /// The API root that is always served, beside the one of the settings.
@@ -90,42 +89,6 @@ pub(crate) fn roots(settings: &Settings) -> Vec<String> {
     roots
 }
 
-/// Refuses a URL space that two things would share: the API roots, the content prefix, the live APIs.
-///
-/// # Errors
-/// [`Error::Config`] with every overlap, by name.
-pub(crate) fn check_claims(settings: &Settings) -> Result<()> {
-    claims_of(settings, registry::get().live())
-}
-
-fn claims_of(settings: &Settings, live: &[&LiveApi]) -> Result<()> {
-    let mut claims: Vec<(String, String)> = vec![("the content service".into(), settings.content_path_prefix.clone())];
-    claims.extend(roots(settings).into_iter().map(|root| ("the REST API".to_owned(), root)));
-    claims.push(("the health checks".into(), "/health/".into()));
-    if settings.metrics {
-        claims.push(("the metrics".into(), "/metrics/".into()));
-    }
-    for api in live {
-        claims
-            .extend(api.claims.iter().map(|claim| (format!("'{}' of '{}'", api.name, api.label), (*claim).to_owned())));
-    }
-    let mut problems = Vec::new();
-    for (nth, (owner, claim)) in claims.iter().enumerate() {
-        for (other_owner, other) in &claims[nth + 1..] {
-            if owner != other_owner && (claim.starts_with(other.as_str()) || other.starts_with(claim.as_str())) {
-                problems.push(format!("{claim} of {owner} and {other} of {other_owner}"));
-            }
-        }
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Config(format!(
-            "these parts of the URL space overlap (see the settings api_root and content_path_prefix): {}",
-            problems.join("; ")
-        ))),
-    }
-}
-
 /// The path with its parameters' names taken out: two paths that differ in those only are the same to a router.
 fn shape(path: &str) -> String {
     path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
@@ -154,7 +117,6 @@ mod tests {
     #[test]
     fn what_this_build_declares_does_not_collide() {
         Catalog::collect().unwrap();
-        check_claims(&Settings::default()).unwrap();
     }
 
     #[test]
@@ -184,14 +146,5 @@ mod tests {
             endpoint(Method::GET, "b/", "b").takes(schema("two")),
         ]);
         assert!(said.contains("the schema name 'file.Thing' stands for two"), "{said}");
-    }
-
-    #[test]
-    fn parts_of_the_url_space_that_overlap_are_named() {
-        let live = LiveApi { label: "x", name: "reg", claims: &["/pulp/"], read: |_| axum::Router::new(), write: None };
-        let said = claims_of(&Settings::default(), &[&live]).unwrap_err().to_string();
-        assert!(said.contains("/pulp/content/ of the content service and /pulp/ of 'reg' of 'x'"), "{said}");
-        let settings = Settings { content_path_prefix: "/".to_owned(), ..Settings::default() };
-        assert!(claims_of(&settings, &[]).is_err());
     }
 }

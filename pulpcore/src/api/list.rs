@@ -60,6 +60,17 @@ impl<R> Paged<R> {
     }
 }
 
+impl<R> Paged<R> {
+    /// A page of what is not in the database, and few.
+    pub(crate) fn of(cx: &Cx, all: Vec<R>) -> Self {
+        let page = Page::parse(&cx.query);
+        let count = all.len() as u64;
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let rows = all.into_iter().skip(bounded(page.offset)).take(bounded(page.limit)).collect();
+        Self { rows, count, links: page.links(&cx.url(), &cx.query, count) }
+    }
+}
+
 /// One page of a table: what the query asks for, among the rows of `scope`.
 ///
 /// # Errors

@@ -78,6 +78,12 @@ pub fn respond(error: &Error, correlation_id: &str) -> Response {
     rendered.into_response()
 }
 
+/// A panic as the fault of ours that it is.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("a panic: {}", text.unwrap_or("without a text")))
+}
+
 /// A method that the path does not know. `allow` lists those it does, e.g. `GET, POST, HEAD, OPTIONS`.
 pub fn method_not_allowed(method: &Method, allow: HeaderValue) -> Rendered {
     let body = json!({"detail": format!("Method \"{method}\" not allowed.")});

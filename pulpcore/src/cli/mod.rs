@@ -35,7 +35,7 @@ struct Cli {
 }
 
 /// Where the settings are; the same for every command.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 struct Places {
     /// The settings file [default: pulp.toml in the data folder or the current directory, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
@@ -86,7 +86,7 @@ fn run(cli: Cli, chosen: &'static [&'static str]) -> Result<()> {
     match cli.command {
         Command::Serve(serve) => serve.run(&places, chosen),
         Command::Migrate(migrate) => migrate.run(&places),
-        Command::Plugins(plugins) => plugins.run(),
+        Command::Plugins(plugins) => plugins.run(&places),
         Command::Openapi(openapi) => openapi.run(&places, chosen),
         Command::Settings(settings) => settings.run(&places),
         Command::Tasks(tasks) => tasks.run(&places),

@@ -11,6 +11,7 @@
 
 mod conditions;
 mod listing;
+mod live;
 mod on_demand;
 mod resolve;
 mod stored;
@@ -27,6 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
+pub use self::live::Offer;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
@@ -43,14 +45,28 @@ const ARTIFACT_SIZE: HeaderName = HeaderName::from_static("x-pulp-artifact-size"
 ///
 /// They claim the content path prefix and everything below; the prefix without its last slash redirects to the one with.
 pub fn router(app: App) -> Router {
-    let prefix = app.settings.content_path_prefix.clone();
-    let service = Arc::new(Service { on_demand: OnDemand::new(app.clone()), app });
-    let mut router = Router::new().route(&prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
-    let bare = prefix.trim_end_matches('/');
-    if !bare.is_empty() {
-        router = router.route(bare, any(answer));
+    Content::new(app).router()
+}
+
+/// The content service. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Content(Arc<Service>);
+
+impl Content {
+    pub(crate) fn new(app: App) -> Self {
+        Self(Arc::new(Service { on_demand: OnDemand::new(app.clone()), app }))
     }
-    router.with_state(service)
+
+    /// See [`router`].
+    pub(crate) fn router(&self) -> Router {
+        let prefix = &self.0.app.settings.content_path_prefix;
+        let mut router = Router::new().route(prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
+        let bare = prefix.trim_end_matches('/');
+        if !bare.is_empty() {
+            router = router.route(bare, any(answer));
+        }
+        router.with_state(Arc::clone(&self.0))
+    }
 }
 
 /// What the requests share.

@@ -95,6 +95,29 @@ pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Optio
     }))
 }
 
+/// The file of a unit of a version, and its name.
+pub(super) async fn unit(app: &App, version: (Uuid, i64), unit: Uuid) -> Result<Option<(File, String)>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        content_artifact_id: Uuid,
+        relative_path: String,
+        file: Option<String>,
+        size: Option<i64>,
+        sha256: Option<String>,
+        stored_at: Option<OffsetDateTime>,
+    }
+    let mut sql = Sql::new(app);
+    let text = unit_query(&mut sql, version, unit);
+    let found: Option<Row> = rows(app.db.read(), &text, sql.values).await?.pop();
+    Ok(found.map(|row| {
+        let stored = match (row.file, row.size, row.sha256, row.stored_at) {
+            (Some(file), Some(size), Some(sha256), Some(stored_at)) => Some(Stored { file, size, sha256, stored_at }),
+            _ => None,
+        };
+        (File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)
+    }))
+}
+
 /// Whether there is anything below a path, which does not end in a slash.
 pub(super) async fn is_folder(app: &App, source: &Source, path: &str) -> Result<bool> {
     #[derive(FromQueryResult)]
@@ -171,6 +194,19 @@ fn file_query(sql: &mut Sql, source: &Source, path: &str) -> Option<String> {
     }
     let union = choices.join(" UNION ALL ");
     (!choices.is_empty()).then(|| format!("{union} ORDER BY choice, content_artifact_id DESC LIMIT 1"))
+}
+
+fn unit_query(sql: &mut Sql, version: (Uuid, i64), unit: Uuid) -> String {
+    let unit = sql.bind(unit);
+    let is_member = sql.is_member("m", version);
+    format!(
+        "SELECT c.pulp_id AS content_artifact_id, c.relative_path, a.file, a.size, a.sha256, \
+           a.pulp_created AS stored_at FROM core_contentartifact c \
+         LEFT JOIN core_artifact a ON a.pulp_id = c.artifact_id \
+         WHERE c.content_id = {unit} \
+         AND EXISTS (SELECT 1 FROM core_repositorycontent m WHERE m.content_id = c.content_id AND {is_member}) \
+         ORDER BY c.relative_path LIMIT 1"
+    )
 }
 
 /// None if the distribution serves nothing.
@@ -339,6 +375,7 @@ mod tests {
         add(&|sql| source_query(sql, app.domain, vec!["a", "a/b"]));
         add(&|sql| file_query(sql, &source, "b/c").unwrap());
         add(&|sql| folder_query(sql, &source, "b17").unwrap());
+        add(&|sql| unit_query(sql, (Uuid::nil(), 1), Uuid::nil()));
 
         #[derive(Debug, FromQueryResult)]
         struct Step {

@@ -12,7 +12,6 @@ use tracing::Instrument;
 
 use crate::api::render;
 use crate::api::router::CorrelationId;
-use crate::error::Error;
 use crate::telemetry;
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
@@ -32,7 +31,7 @@ pub(super) async fn log(mut request: Request, next: Next) -> Response {
     async {
         let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
-            Err(panic) => render::respond(&Error::internal(said(panic.as_ref())), &id),
+            Err(panic) => render::respond(&render::panicked(panic.as_ref()), &id),
         };
         let headers = response.headers_mut();
         if let Some(header) = header {
@@ -45,12 +44,6 @@ pub(super) async fn log(mut request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
-}
-
-/// What a panic says, for the log.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a panic: {}", text.unwrap_or("without a text"))
 }
 
 #[cfg(test)]

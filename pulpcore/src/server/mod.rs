@@ -18,8 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::lock::{Lock, database_file};
-use crate::api::catalog::{self, Catalog};
+use crate::api::catalog::Catalog;
 use crate::app::App;
+use crate::claims::{self, Claims};
 use crate::error::{Error, Result};
 use crate::settings::{Role, Secret, Settings};
 use crate::tasking::Worker;
@@ -59,7 +60,7 @@ pub struct Running {
 pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     settings.check()?;
     registry::get().check(chosen)?;
-    catalog::check_claims(&settings)?;
+    Claims::of(&settings)?;
     let catalog = Arc::new(Catalog::collect()?);
 
     let lock = Lock::take(&settings)?;
@@ -103,6 +104,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     let mut background = tell_events(&app);
     background.extend(carry_wake_ups(&app).into_iter().chain(watching));
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
+    claims::warn(&app).await;
     let router = routes::all(&app, catalog);
     let listener = listener.tap_io(|connection| {
         // Answers of two parts would wait for the client's delayed acknowledgement of the first.

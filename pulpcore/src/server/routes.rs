@@ -1,54 +1,116 @@
-//! Which role answers what: one router for everything that this process serves.
+//! Who answers what: the URL space is divided by its claims first, then each claim's owner finds its way.
+//!
+//! One router over all routes would let a path that its owner does not know fall through to somebody whose routes are
+//! wider, such as the content service below `/`. So a request goes to the owner of the deepest claim around its path and
+//! to nobody else.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
+use tower::ServiceExt;
 
 use super::{access, health};
 use crate::api::catalog::{Catalog, long_root, roots};
 use crate::app::App;
+use crate::claims::Holder;
+use crate::content::Content;
+use crate::live::Live;
+use crate::plugin::{LiveApi, WellKnown};
 use crate::settings::Role;
-use crate::{api, content, metrics, registry};
+use crate::{api, metrics};
 
 const NOT_FOUND: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>Not Found</title></head>\n<body>\n\
      <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
 
+/// Everything that this process answers.
+struct Spaces {
+    app: App,
+    /// In the order of the claims.
+    owners: Vec<Owner>,
+    /// What nobody claims.
+    rest: Router,
+}
+
+/// Who answers within one claim.
+#[derive(Clone)]
+enum Owner {
+    Routes(Router),
+    Live(Arc<Live>),
+    /// The plugin is not part of this build: where clients look for it.
+    Missing(&'static WellKnown, String),
+}
+
 /// The routes of the roles that the settings name, with what is around every request.
 pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
     let is = |role| app.settings.has_role(role);
-    let mut router = health::router(app);
-    if app.settings.metrics {
-        router = router.merge(metrics::router(app));
-    }
-    if is(Role::Api) {
-        router = router.merge(api::router::router(app, catalog));
-    }
-    // A content prefix or a claim of `/` leaves no front page.
-    if is(Role::Api) && app.settings.content_path_prefix != "/" {
-        let docs = format!("{}docs/", long_root(&app.settings));
-        router = router.route("/", get(move || async move { Redirect::temporary(&docs) }));
-    }
-    if is(Role::Content) {
-        router = router.merge(content::router(app.clone()));
-    }
-    for live in registry::get().live() {
-        if is(Role::Content) {
-            router = router.merge((live.read)(app.clone()));
-        }
-        if let (true, Some(write)) = (is(Role::Api), live.write) {
-            router = router.merge(write(app.clone()));
-        }
-    }
     let roots: Arc<[String]> = roots(&app.settings).into();
-    router
-        .fallback(move |request: Request| not_found(Arc::clone(&roots), request))
+    // Nothing but a 404, for what is another role's.
+    let nothing = Router::new().fallback(move |request: Request| not_found(Arc::clone(&roots), request));
+    let routes = |router: Router| Owner::Routes(nothing.clone().merge(router));
+    let or_nothing = |role, router: &dyn Fn() -> Router| match is(role) {
+        true => routes(router()),
+        false => Owner::Routes(nothing.clone()),
+    };
+    let service = Content::new(app.clone());
+    let api = or_nothing(Role::Api, &|| api::router::router(app, Arc::clone(&catalog)));
+    let content = or_nothing(Role::Content, &|| service.router());
+    let (health, metrics) = (routes(health::router(app)), routes(metrics::router(app)));
+    let mut mounted: Vec<(&'static LiveApi, Arc<Live>)> = Vec::new();
+    let mut live = |api: &'static LiveApi| {
+        if let Some((_, live)) = mounted.iter().find(|(known, _)| std::ptr::eq(*known, api)) {
+            return Arc::clone(live);
+        }
+        let live = Arc::new(Live::new(app.clone(), service.clone(), api));
+        mounted.push((api, Arc::clone(&live)));
+        live
+    };
+    let owners = app.claims.all().iter().map(|claim| match claim.holder {
+        Holder::Api | Holder::Documents => api.clone(),
+        Holder::Content => content.clone(),
+        Holder::Health => health.clone(),
+        Holder::Metrics => metrics.clone(),
+        Holder::Live { api, .. } => Owner::Live(live(api)),
+        Holder::Missing(plugin) => Owner::Missing(plugin, claim.path.clone()),
+    });
+    let owners = owners.collect();
+
+    let mut rest = nothing;
+    if is(Role::Api) {
+        let docs = format!("{}docs/", long_root(&app.settings));
+        rest = rest.route("/", get(move || async move { Redirect::temporary(&docs) }));
+    }
+    let spaces = Arc::new(Spaces { app: app.clone(), owners, rest });
+    Router::new()
+        .fallback(answer)
+        .with_state(spaces)
         // Bodies are bounded where they are read, by the settings.
         .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::from_fn(access::log))
+}
+
+async fn answer(State(spaces): State<Arc<Spaces>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let router = match spaces.app.claims.at(path).and_then(|nth| spaces.owners.get(nth)) {
+        Some(Owner::Live(live)) => return live.answer(request).await,
+        Some(Owner::Missing(plugin, claim)) => return missing(plugin, claim),
+        Some(Owner::Routes(router)) => router,
+        None => &spaces.rest,
+    };
+    match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// A client looks for a plugin that is not there.
+fn missing(plugin: &WellKnown, claim: &str) -> Response {
+    let WellKnown { label, name, .. } = plugin;
+    let text = format!("This server was built without the plugin that serves {claim} ('{label}', {name}).\n");
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 /// Nothing is there: JSON for clients of the API, a page for everybody else.

@@ -198,7 +198,7 @@ async fn the_first_start_makes_an_administrator_and_tells_a_password_once() {
 async fn what_cannot_work_is_refused_before_anything_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     let good = || Settings::for_tests(&folder.path().join("new"));
-    let overlapping = Settings { content_path_prefix: "/pulp/".to_owned(), ..good() };
+    let overlapping = Settings { content_path_prefix: "/pulp/api/v3/".to_owned(), ..good() };
     for (settings, chosen, said) in [
         (good(), &["ghost"][..], "the feature 'ghost' was chosen"),
         (overlapping, &[], "overlap"),

@@ -13,8 +13,9 @@ use serde::Serialize;
 use super::names::{self, Place};
 use super::plugin::{PluginSettings, Sections};
 use super::types::MASK;
-use super::{Settings, check, problem, text};
+use super::{Settings, Switch, check, problem, text};
 use crate::error::{Error, Result};
+use crate::registry;
 
 /// The settings' file, if no other is named.
 const FILE_NAME: &str = "pulp.toml";
@@ -27,6 +28,8 @@ pub struct Options {
     pub file: Option<PathBuf>,
     /// The plugins' settings: the labels that `[plugins.<label>]` may have, and their keys.
     pub plugins: Vec<PluginSettings>,
+    /// The labels of plugins with live APIs: the names that `live` may have.
+    pub live: Vec<&'static str>,
     environment: Vec<(OsString, OsString)>,
     command_line: Vec<(String, String)>,
 }
@@ -34,7 +37,12 @@ pub struct Options {
 impl Options {
     /// What a server reads: this process's environment, and the settings of all plugins that are linked.
     pub fn process() -> Self {
-        Self { plugins: PluginSettings::linked(), environment: std::env::vars_os().collect(), ..Self::default() }
+        Self {
+            plugins: PluginSettings::linked(),
+            live: registry::get().live().iter().map(|api| api.label).collect(),
+            environment: std::env::vars_os().collect(),
+            ..Self::default()
+        }
     }
 
     /// Adds an environment variable.
@@ -96,6 +104,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("file", &self.file)
             .field("plugins", &self.plugins)
+            .field("live", &self.live)
             .field("command_line", &set)
             .finish_non_exhaustive()
     }
@@ -130,7 +139,7 @@ pub struct Shown {
 }
 
 pub(super) fn load(options: &Options) -> Result<Loaded> {
-    let shape = shape(&Settings::default(), &options.plugins)?;
+    let shape = shape(&Settings::default(), options)?;
     let file = options.file()?;
     let layers = layers(options, file.as_deref(), &shape)?;
     let given = layers.into_iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
@@ -138,7 +147,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded> {
     let data_dir = path_of(&given, "data_dir")?.unwrap_or_else(|| ".".into());
     let media_root = path_of(&given, "media_root")?.unwrap_or_else(|| data_dir.join("media"));
     let defaults = Settings::defaults(data_dir, media_root);
-    let values = self::shape(&defaults, &options.plugins)?;
+    let values = self::shape(&defaults, options)?;
     let figment = given.join(Layer { source: "default".to_owned(), values });
 
     let mut settings: Settings = figment.extract().map_err(|error| problem::refused(error, ""))?;
@@ -157,16 +166,18 @@ pub(super) fn load(options: &Options) -> Result<Loaded> {
 }
 
 /// All settings that exist, with their defaults.
-fn shape(defaults: &Settings, plugins: &[PluginSettings]) -> Result<Dict> {
+fn shape(defaults: &Settings, options: &Options) -> Result<Dict> {
     let value = Value::serialize(defaults).map_err(|error| problem::refused(error, ""))?;
     let mut shape = value.into_dict().unwrap_or_default();
     let mut sections = Dict::new();
-    for plugin in plugins {
+    for plugin in &options.plugins {
         if sections.insert(plugin.label().to_owned(), plugin.defaults()?).is_some() {
             return Err(Error::Config(format!("two plugins have settings under the label '{}'", plugin.label())));
         }
     }
     shape.insert("plugins".to_owned(), sections.into());
+    let switches = options.live.iter().map(|label| ((*label).to_owned(), Switch::default().to_string().into()));
+    shape.insert("live".to_owned(), switches.collect::<Dict>().into());
     Ok(shape)
 }
 

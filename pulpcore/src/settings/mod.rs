@@ -3,7 +3,7 @@
 //! Values come from four layers, the later ones winning: the defaults, one TOML file, environment variables that begin
 //! with `PULP_`, and the command line. Names are Pulp's where Pulp has the setting: `content_origin` in the file is
 //! `PULP_CONTENT_ORIGIN` in the environment. A plugin's settings stand in a section of their own, `[plugins.<label>]`
-//! or `PULP_PLUGINS__<LABEL>__<KEY>`; see [`PluginSettings`].
+//! or `PULP_PLUGINS__<LABEL>__<KEY>`; see [`PluginSettings`]. Its live APIs are switched off by `live.<label>`.
 //!
 //! A name that nobody knows is refused with a suggestion, because a misspelt setting that is silently ignored is worse
 //! than a server that does not start. Every value remembers where it came from ([`Loaded::table`]).
@@ -29,10 +29,11 @@ mod load;
 mod names;
 mod plugin;
 mod problem;
+mod switch;
 mod text;
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::load::{Loaded, Options, Shown};
 pub use self::plugin::{PluginSettings, Sections};
+pub use self::switch::Switch;
 pub(crate) use self::types::MASK;
 pub use self::types::{DatabaseUrl, LogFormat, OnDemand, Role, Secret};
 use crate::error::Result;
@@ -86,6 +88,9 @@ pub struct Settings {
     pub max_json_body: u64,
     /// The largest file that may be uploaded, in bytes.
     pub max_upload_size: u64,
+    /// Whether the live APIs of plugins answer, by the plugin's label. One that is not named is on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub live: BTreeMap<String, Switch>,
     /// Whether `/metrics` answers, without credentials: it tells types and numbers of tasks, and what the process uses.
     pub metrics: bool,
 
@@ -201,6 +206,11 @@ impl Settings {
         self.roles.contains(&role)
     }
 
+    /// Whether a plugin's live APIs are switched on.
+    pub fn is_live(&self, label: &str) -> bool {
+        self.live.get(label) != Some(&Switch::Off)
+    }
+
     /// A plugin's own settings: its defaults where the operator said nothing.
     ///
     /// # Errors
@@ -236,6 +246,7 @@ impl Settings {
             content_path_prefix: "/pulp/content/".to_owned(),
             max_json_body: 10 * MIB,
             max_upload_size: 64 * 1024 * MIB,
+            live: BTreeMap::new(),
             metrics: true,
             roles: [Role::Api, Role::Content, Role::Worker].into(),
             workers: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),

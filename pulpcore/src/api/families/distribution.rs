@@ -25,7 +25,6 @@ use crate::models::{
 };
 use crate::plugin::Noun;
 use crate::refs::{Link, VersionRef};
-use crate::registry;
 
 /// Core's fields of a distribution.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -255,12 +254,10 @@ pub(crate) fn check_path(path: &str) -> Result<()> {
     Err(Error::invalid("base_path", format!("Relative path is not in canonical form. {path}")))
 }
 
-/// Refuses a path within another's, around another's, or below a live API's claim.
+/// Refuses a path within another's, around another's, or whose URL is within or around a claim.
 async fn check_overlap(app: &App, id: Option<Uuid>, path: &str) -> Result<()> {
-    let url = format!("{}{path}/", app.settings.content_path_prefix);
-    let claims = registry::get().live().iter().flat_map(|api| api.claims);
-    if let Some(claim) = claims.into_iter().find(|claim| url.starts_with(**claim) || claim.starts_with(&url)) {
-        return Err(Error::invalid("base_path", format!("Overlaps with the URL space '{claim}' of a live API.")));
+    if let Some(claim) = app.claims.against(path) {
+        return Err(Error::invalid("base_path", format!("Overlaps with the URL space {claim}.")));
     }
     // Every ancestor of the path by name, and everything below it by prefix: both use the index on base_path.
     let parts: Vec<&str> = path.split('/').collect();

@@ -1,6 +1,7 @@
 //! Core's own resources: what is there without any plugin.
 
 pub(crate) mod artifacts;
+mod claims;
 mod cleanups;
 pub(crate) mod domains;
 pub(crate) mod orphans;
@@ -31,6 +32,7 @@ use crate::refs::prn;
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     [
         artifacts::endpoints(),
+        claims::endpoints(),
         domains::endpoints(),
         orphans::endpoints(),
         root::endpoints(),

@@ -10,7 +10,7 @@ use crate::api::endpoint::{Described, Endpoint};
 use crate::registry;
 
 /// Core's own collections.
-const OWN: &[&str] = &["artifacts", "domains", "tasks", "uploads", "users", "workers"];
+const OWN: &[&str] = &["artifacts", "claims", "domains", "tasks", "uploads", "users", "workers"];
 
 /// `GET` on the root.
 pub(super) fn endpoints() -> Vec<Endpoint> {

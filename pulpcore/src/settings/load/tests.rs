@@ -322,3 +322,27 @@ fn a_variable_that_is_not_text_is_refused_by_name() {
     let options = Options::default().env("PULP_DATA_DIR", OsString::from_vec(vec![b'/', 0xff]));
     assert_eq!(refused(&options), "PULP_DATA_DIR in the environment is not UTF-8");
 }
+
+#[test]
+fn a_live_api_is_switched_by_its_label() {
+    let options = || Options { live: vec!["room", "tree"], ..Options::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pulp.toml");
+    std::fs::write(&file, "[live]\ntree = false\n").unwrap();
+    let loaded = Settings::load(&Options { file: Some(file), ..options() }.env("PULP_LIVE__ROOM", "off")).unwrap();
+    assert!(!loaded.settings.is_live("room") && !loaded.settings.is_live("tree"));
+    let shown: Vec<_> = loaded.table().iter().filter(|shown| shown.key.starts_with("live.")).collect();
+    assert_eq!((shown[0].value.as_str(), shown[0].source.as_str()), ("off", "environment PULP_LIVE__ROOM"));
+
+    let loaded = Settings::load(&options()).unwrap();
+    assert!(loaded.settings.is_live("room"));
+    for (variable, value, said) in [
+        ("PULP_LIVE__ROM", "off", "unknown setting PULP_LIVE__ROM in the environment; did you mean PULP_LIVE__ROOM?"),
+        ("PULP_LIVE__ROOM", "maybe", "'live.room' (environment PULP_LIVE__ROOM) must be on or off, not \"maybe\""),
+        ("PULP_LIVE", "off", "PULP_LIVE in the environment is a section: name a setting within it"),
+    ] {
+        assert_eq!(Settings::load(&options().env(variable, value)).unwrap_err().to_string(), said);
+    }
+    // Nothing to switch, nothing to show.
+    assert!(Settings::load(&Options::default()).unwrap().table().iter().all(|shown| !shown.key.starts_with("live")));
+}
