@@ -167,7 +167,6 @@ impl Last {
     }
 }
 
-pub(super) const PANICKED: &str = "The task panicked; the server's log has the details.";
 const GIVEN_UP: &str = "The worker was given up before the task ended.";
 const SHUT_DOWN: &str = "The worker was shut down before the task ended.";
 

@@ -22,7 +22,6 @@ pub(crate) mod pulse;
 pub(crate) mod purge;
 mod queue;
 pub(crate) mod schedule;
-mod slots;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,25 @@
-//! The workers of a process, and what becomes of one task in their hands.
+//! The workers of a process: one loop takes tasks for all of them, and ends what they have done.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+use uuid::Uuid;
 
 use super::cx::TaskCx;
 use super::diagnostics;
-use super::end::{Ended, PANICKED, failure};
+use super::end::{Ended, failure};
 use super::life::Listed;
-use super::slots::Slots;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::models::task;
-use crate::registry;
+use crate::{registry, telemetry};
 
 /// The workers of this process.
 #[derive(Debug)]
@@ -22,6 +27,12 @@ pub struct Worker {
     app: App,
     slots: usize,
 }
+
+/// How long idle workers sleep at most: a wake-up may be lost.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Ends that are written in one transaction: their resources are locked one by one.
+const AT_ONCE: usize = 64;
 
 impl Worker {
     /// As many as the settings say.
@@ -50,6 +61,164 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// How long a task that has ended waits for others to end with it. A turn costs much the same for one and for many.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Tasks that began so recently may be short ones, which are worth waiting for.
+const YOUNG: Duration = Duration::from_millis(20);
+
+/// What the loop knows.
+struct Slots {
+    app: App,
+    stop: CancellationToken,
+    free: Vec<Uuid>,
+    /// Which worker has which task, and since when.
+    busy: HashMap<Uuid, (Uuid, Instant)>,
+    reports: mpsc::UnboundedSender<(Uuid, Ended)>,
+    reported: mpsc::UnboundedReceiver<(Uuid, Ended)>,
+    /// Tasks that have ended, which the database does not know yet.
+    ended: Vec<(Uuid, Ended)>,
+}
+
+impl Slots {
+    fn new(app: App, free: Vec<Uuid>, stop: CancellationToken) -> Self {
+        let (reports, reported) = mpsc::unbounded_channel();
+        Self { app, stop, free, busy: HashMap::new(), reports, reported, ended: Vec::new() }
+    }
+
+    async fn work(mut self) {
+        let pulse = Arc::clone(&self.app.queue.pulse);
+        let _watch = pulse.watch();
+        let mut ready = self.app.queue.wakes.watch_ready();
+        let mut failing = None;
+        loop {
+            ready.borrow_and_update();
+            while let Ok(report) = self.reported.try_recv() {
+                self.note(report);
+            }
+            let stopping = self.stop.is_cancelled();
+            self.gather().await;
+            pulse.turns();
+            let succeeded = self.turn(stopping).await;
+            if stopping && self.busy.is_empty() && self.ended.is_empty() {
+                return;
+            }
+            if !self.reported.is_empty() || (succeeded && !self.ended.is_empty()) {
+                continue;
+            }
+            failing = if succeeded { None } else { failing.or_else(|| Some(Instant::now())) };
+            if stopping && self.busy.is_empty() && failing.is_some_and(|since| since.elapsed() > self.patience()) {
+                tracing::error!("The database takes no ends of tasks; others will give them up.");
+                return;
+            }
+            let idle = !self.free.is_empty() && !stopping;
+            pulse.waits(idle || !succeeded);
+            tokio::select! {
+                Some(report) = self.reported.recv() => self.note(report),
+                _ = ready.changed(), if idle && succeeded => {}
+                () = self.stop.cancelled(), if !stopping => {}
+                () = tokio::time::sleep(POLL), if idle || !succeeded => {}
+            }
+        }
+    }
+
+    /// Waits a moment for more tasks to end, if some may.
+    async fn gather(&mut self) {
+        let over = Instant::now() + GATHER;
+        while !self.ended.is_empty() && self.busy.values().any(|(_, since)| since.elapsed() < YOUNG) {
+            match tokio::time::timeout_at(over.into(), self.reported.recv()).await {
+                Ok(Some(report)) => self.note(report),
+                _ => return,
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.app.settings.worker_ttl)
+    }
+
+    fn note(&mut self, (id, ended): (Uuid, Ended)) {
+        self.free.extend(self.busy.remove(&id).map(|(worker, _)| worker));
+        self.ended.push((id, ended));
+    }
+
+    /// One transaction with the queue; whether it succeeded.
+    async fn turn(&mut self, stopping: bool) -> bool {
+        let free: &[Uuid] = if stopping { &[] } else { &self.free };
+        let some = self.ended.len().min(AT_ONCE);
+        match self.app.queue.turn(&self.ended[..some], free).await {
+            Ok(claimed) => {
+                self.ended.drain(..some).for_each(|(id, _)| self.app.queue.stopped(id));
+                claimed.into_iter().for_each(|row| self.begin(row));
+                true
+            }
+            Err(error) => {
+                tracing::error!(error = error.log(), "No turn with the queue.");
+                self.set_aside().await;
+                false
+            }
+        }
+    }
+
+    /// If it was one task's end that could not be written, it shall not hold up the others.
+    async fn set_aside(&mut self) {
+        for (id, ended) in std::mem::take(&mut self.ended) {
+            match self.app.queue.turn(&[(id, ended.clone())], &[]).await {
+                Ok(_) => self.app.queue.stopped(id),
+                Err(_) => self.ended.push((id, ended)),
+            }
+        }
+    }
+
+    fn begin(&mut self, row: task::Model) {
+        let id = row.pulp_id;
+        let Some(worker) = row.worker_id else { return };
+        self.free.retain(|free| *free != worker);
+        self.busy.insert(id, (worker, Instant::now()));
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        let report = Report { reports: self.reports.clone(), id, ended: None };
+        let span = telemetry::task_span(&row.logging_cid, id, &row.name);
+        let task = async move {
+            report.ends(tokio::select! {
+                ended = run_task(&app, row) => ended,
+                () = grace_over(&app, &stop) => {
+                    tracing::warn!("The worker has to stop; the task is handed back.");
+                    Ended::HandedBack
+                }
+            });
+        };
+        tokio::spawn(task.instrument(span));
+    }
+}
+
+/// Reports the end of a task to the loop, whatever happens to it.
+struct Report {
+    reports: mpsc::UnboundedSender<(Uuid, Ended)>,
+    id: Uuid,
+    ended: Option<Ended>,
+}
+
+impl Report {
+    fn ends(mut self, ended: Ended) {
+        self.ended = Some(ended);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let ended = self.ended.take().unwrap_or_else(|| Ended::Failed(failure(PANICKED)));
+        // Nobody listens if the loop is gone.
+        let _ = self.reports.send((self.id, ended));
+    }
+}
+
+const PANICKED: &str = "The task panicked; the server's log has the details.";
+
+async fn grace_over(app: &App, stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(Duration::from_secs(app.settings.task_grace_interval)).await;
 }
 
 /// Runs one task until it ends or is told to stop; the queue does not know of it yet.
