@@ -96,14 +96,14 @@ pub(crate) async fn published(
     let others = format!("AND q.pulp_id <> {}", sql.bind(new.pulp_id));
     let before = resolve::served_publication(&unpublished, &others);
     let (number, created, expiry) = (sql.bind(version.number), sql.bind(new.pulp_created), sql.bind(expiry));
-    let following = following(&mut sql, version);
+    let affected = following(&mut sql, version);
     // Whoever publishes an older version changes nothing for those who follow the repository.
     let text = format!(
         "INSERT INTO core_distributedpublication ({COLUMNS}) \
          SELECT d.pulp_id, p.pulp_id, {expiry} FROM core_distribution d \
          JOIN core_publication p ON p.pulp_id = {before} \
          JOIN core_repositoryversion v ON v.pulp_id = p.repository_version_id \
-         WHERE {following} AND (v.number, p.pulp_created) < ({number}, {created}) {AGAIN}"
+         WHERE {affected} AND (v.number, p.pulp_created) < ({number}, {created}) {AGAIN}"
     );
     if exec(&**tx, &text, sql.values).await? == 0 {
         return Ok(());

@@ -293,18 +293,19 @@ async fn looking_in_what_was_served_scans_no_table() {
 }
 
 /// Distributions that answer themselves.
+#[expect(unreachable_pub, reason = "a plugin's types are public; this one is never published")]
 mod window {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sample_window")]
-    pub(super) struct Model {
+    pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
-        pub(super) pulp_id: Uuid,
+        pub pulp_id: Uuid,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(super) enum Relation {}
+    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
