@@ -1,8 +1,8 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
-//! A request costs two indexed queries (`resolve`; what is not found costs two more) and a read from the storage (`stored`); answering for what is
-//! stored never writes. What is only known to a remote is fetched while it is served (`on_demand`); directories are
-//! listed (`listing`). Errors are short texts, as Pulp's content service sends them.
+//! A request costs two indexed queries (`resolve`), and two more where nothing is found, and a read from the storage
+//! (`stored`); answering for what is stored never writes. What is only known to a remote is fetched while it is served
+//! (`on_demand`); directories are listed (`listing`). Errors are short texts, as Pulp's content service sends them.
 //!
 //! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
 //! distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
