@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use futures::Stream;
-use sea_orm::sea_query::{Expr, Query};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait};
+use sea_orm::sea_query::{Expr, LockType, Query};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QuerySelect};
 use uuid::Uuid;
 
+use crate::content::{checkpoints, grace};
 use crate::db::now;
 use crate::error::{Error, Result};
-use crate::models::{content_artifact, publication, published_artifact, published_metadata, repository_version};
+use crate::models::{
+    content_artifact, publication, published_artifact, published_metadata, repository, repository_version,
+};
 use crate::plugin::{Detail, Publication, Ref, TaskCx};
 use crate::storage::Expected;
 use crate::{artifacts, plugin};
@@ -80,13 +83,17 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Makes the publication, with the plugin's row, in one transaction; records it as what the task made and returns.
+    /// Makes the publication, with the plugin's row, in one transaction; records it as what the task made and returns. What it
+    /// supersedes stays within reach for a while, and the repository's `retain_checkpoints` is applied.
     ///
     /// # Errors
     /// If the database fails, or the version is gone.
     pub async fn complete<P: Publication>(self, row: P::Model) -> Result<publication::Model> {
-        let (id, now) = (Uuid::now_v7(), now());
         let tx = self.cx.db().write().await?;
+        // Publications of one repository are completed one after the other: each sees which it supersedes.
+        let repository = repository::Entity::find_by_id(self.version.repository_id).lock(LockType::NoKeyUpdate);
+        let repository = repository.one(&*tx).await?.ok_or_else(|| crate::api::not_found("Repository"))?;
+        let (id, now) = (Uuid::now_v7(), now());
         let made = publication::ActiveModel {
             pulp_id: Set(id),
             pulp_created: Set(now),
@@ -131,6 +138,10 @@ impl<'a> Publisher<'a> {
         let files: Vec<_> = files.collect();
         for files in files.chunks(crate::db::rows_per_statement(3)) {
             published_metadata::Entity::insert_many(files.to_vec()).exec_without_returning(&*tx).await?;
+        }
+        grace::published(&tx, self.cx.app(), &self.version, &made).await?;
+        if self.checkpoint {
+            checkpoints::retain(&tx, repository.pulp_id, repository.retain_checkpoints).await?;
         }
         self.cx.record_in(&tx, Ref::<P>::new(id).model(), id).await?;
         tx.commit().await?;

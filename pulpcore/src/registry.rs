@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::claims;
 use crate::error::{Error, Result};
-use crate::plugin::{LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
+use crate::plugin::{Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
 
 pub use crate::plugin::Family;
 
@@ -86,6 +86,23 @@ impl Registry {
     /// The noun of a `pulp_type`.
     pub(crate) fn noun(&self, family: Family, type_name: &str) -> Option<&'static Noun> {
         self.family(family).find(|noun| noun.type_name == type_name)
+    }
+
+    /// The types of distributions that serve no publications, and of those that serve nothing else. A type that this build
+    /// does not know is in neither and served like any other: content outlives its plugin.
+    pub(crate) fn distribution_types(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let (mut unpublished, mut version_less) = (Vec::new(), Vec::new());
+        for noun in self.family(Family::Distribution) {
+            if let Hooks::Distribution(hooks) = &noun.hooks {
+                if hooks.publications.is_empty() {
+                    unpublished.push(noun.type_name);
+                }
+                if !hooks.serves_versions {
+                    version_less.push(noun.type_name);
+                }
+            }
+        }
+        (unpublished, version_less)
     }
 
     /// A noun's model name in PRNs.

@@ -27,7 +27,7 @@ pub(super) enum Tasks {
     /// All that is known of one task
     Show(show::Show),
     /// Why a task waits: what is in its way, and what is in the way of that
-    Why(Id),
+    Why(why::Why),
     /// Cancel tasks: those that wait at once, those that run by telling them to stop
     Cancel(cancel::Cancel),
     /// Forget tasks that ended long ago
@@ -50,8 +50,12 @@ impl Tasks {
             match self {
                 Self::List(list) => say(list.text(&db).await?)?,
                 Self::Show(show) => say(show.text(&db).await?)?,
-                Self::Why(Id { id }) => say(why::text(&db, &find::task(&db, &id).await?).await?)?,
-                Self::Cancel(cancel) => cancel.run(&db, say).await?,
+                Self::Why(why) => say(why.text(&db).await?)?,
+                Self::Cancel(cancel) => {
+                    // With the lock of the database in hand nobody else runs a task. (PostgreSQL has none.)
+                    let lock = server::Lock::take(&settings).ok().flatten();
+                    cancel.run(&db, lock.is_some(), say).await?;
+                }
                 Self::Purge(purge) => say(purge.text(&db).await?)?,
             }
             db.close().await

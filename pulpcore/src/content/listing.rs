@@ -111,6 +111,12 @@ pub(super) async fn distributions(app: &App, ask: &Ask<'_>) -> Result<Option<Res
     Ok(Some(respond(&path, !is_root, entries, ask)))
 }
 
+/// The listing of folders that stand in no table: names with a slash at the end, in order, and when each came.
+pub(super) fn folders(path: &str, folders: Vec<(String, OffsetDateTime)>, ask: &Ask<'_>) -> Response {
+    let entries = folders.into_iter().map(|(name, stamp)| Entry { name, size: None, stamp: Some(stamp) });
+    respond(path, true, entries.collect(), ask)
+}
+
 /// The children that the queries find together, by name.
 async fn entries(app: &App, places: &[String], sql: Sql) -> Result<Vec<Entry>> {
     if places.is_empty() {

@@ -1,15 +1,19 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
-//! A request costs two indexed queries (`resolve`) and a read from the storage (`stored`); answering for what is
-//! stored never writes. What is only known to a remote is fetched while it is served (`on_demand`); directories are
-//! listed (`listing`). Errors are short texts, as Pulp's content service sends them.
+//! A request costs two indexed queries (`resolve`), and two more where nothing is found, and a read from the storage
+//! (`stored`); answering for what is stored never writes. What is only known to a remote is fetched while it is served
+//! (`on_demand`); directories are listed (`listing`). Errors are short texts, as Pulp's content service sends them.
 //!
 //! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
-//! distribution is all there is to resolving: the publication's files, the files that publishing made, the version's
-//! files where the publication passes through (or where there is none), `index.html` or a listing for a directory, and
-//! at last the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve).
+//! distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
+//! ([`Distribution::asked`](crate::plugin::Distribution::asked)), the publication's files, the files that publishing made,
+//! the version's files where the publication passes through (or where there is none), `index.html` or a listing for a
+//! directory, what was served until recently (`grace`), and at last the plugin. Where checkpoints are served, the path
+//! chooses the publication (`checkpoints`).
 
+pub(crate) mod checkpoints;
 mod conditions;
+pub(crate) mod grace;
 mod listing;
 mod live;
 mod on_demand;
@@ -29,12 +33,13 @@ use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
 pub use self::live::Offer;
+use self::checkpoints::Choice;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::models::distribution;
-use crate::plugin::{ContentCx, Family, Hooks};
+use crate::plugin::{Asked, ContentCx, DistributionHooks, Family, Hooks};
 use crate::registry;
 use crate::telemetry::correlation_id;
 
@@ -117,22 +122,48 @@ impl Service {
         }
         let rest = &ask.path[source.base_path.len()..];
         let path = rest.trim_start_matches('/');
-        if rest.is_empty() {
+        let is_bare_checkpoint = source.checkpoint && !path.is_empty() && !path.contains('/');
+        if rest.is_empty() || is_bare_checkpoint {
             return Ok(Some(with_slash(ask.raw)));
         }
+        let asked = asked(&source, path);
+        if asked == Asked::First
+            && let Some(response) = self.ask_plugin(&source, path).await?
+        {
+            return Ok(Some(response));
+        }
+        let found = match source.checkpoint {
+            true => match checkpoints::choose(&self.app, source.clone(), path, ask).await? {
+                Choice::Within(checkpoint, path) => self.below(&checkpoint, path, ask).await?,
+                Choice::Answer(response) => Some(response),
+                Choice::Nothing => None,
+            },
+            false => self.below(&source, path, ask).await?,
+        };
+        match found {
+            None if asked == Asked::Last => self.ask_plugin(&source, path).await,
+            None if source.points_nowhere => Ok(Some(said(StatusCode::NOT_FOUND, POINTS_NOWHERE))),
+            found => Ok(found),
+        }
+    }
+
+    /// What a publication or a version has at a path, which begins with no slash.
+    async fn below(&self, source: &Source, path: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
         let is_folder = path.is_empty() || path.ends_with('/');
         let name = if is_folder { format!("{path}index.html") } else { path.to_owned() };
-        if let Some(file) = resolve::file(&self.app, &source, &name).await? {
+        if let Some(file) = resolve::file(&self.app, source, &name).await? {
             return self.file(file, &name, ask).await;
         }
         if is_folder {
-            if let Some(response) = listing::folder(&self.app, &source, path, ask).await? {
-                return Ok(Some(response));
-            }
-        } else if resolve::is_folder(&self.app, &source, path).await? {
+            return listing::folder(&self.app, source, path, ask).await;
+        }
+        if resolve::is_folder(&self.app, source, path).await? {
             return Ok(Some(with_slash(ask.raw)));
         }
-        self.ask_plugin(&source, path).await
+        match grace::file(&self.app, source, path).await? {
+            Some(file) => self.file(file, path, ask).await,
+            None => Ok(None),
+        }
     }
 
     async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
@@ -152,17 +183,37 @@ impl Service {
 
     async fn ask_plugin(&self, source: &Source, path: &str) -> Result<Option<Response>> {
         use sea_orm::EntityTrait;
-        let noun = registry::get().noun(Family::Distribution, &source.pulp_type);
-        let Some(Hooks::Distribution(hooks)) = noun.map(|noun| &noun.hooks) else { return Ok(None) };
+        let Some(hooks) = hooks(source) else { return Ok(None) };
         let row = distribution::Entity::find_by_id(source.distribution_id).one(self.app.db.read()).await?;
         let Some(distribution) = row else { return Ok(None) };
         (hooks.serve)(&ContentCx { app: self.app.clone(), distribution }, path).await
     }
 }
 
+/// What the plugin of a distribution registered; nothing if this build lacks it.
+fn hooks(source: &Source) -> Option<&'static DistributionHooks> {
+    match registry::get().noun(Family::Distribution, &source.pulp_type).map(|noun| &noun.hooks) {
+        Some(Hooks::Distribution(hooks)) => Some(hooks),
+        _ => None,
+    }
+}
+
+/// When the plugin is asked about a path.
+fn asked(source: &Source, path: &str) -> Asked {
+    hooks(source).map_or(Asked::Never, |hooks| (hooks.asked)(path))
+}
+
+/// Why nothing is found in a distribution without anything to serve, in Pulp's words.
+const POINTS_NOWHERE: &str =
+    "Distribution is not pointing to a publication, repository, repository version, or remote.";
+
 /// A status as Pulp's content service words it: `404: Not Found`.
 fn text(status: StatusCode) -> Response {
-    let reason = status.canonical_reason().unwrap_or("Unknown");
+    said(status, status.canonical_reason().unwrap_or("Unknown"))
+}
+
+/// A status with another reason.
+fn said(status: StatusCode, reason: &str) -> Response {
     (status, format!("{}: {reason}", status.as_u16())).into_response()
 }
 

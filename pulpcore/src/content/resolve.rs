@@ -12,19 +12,25 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::rows;
 use crate::error::Result;
-use crate::plugin::{Family, Hooks};
 use crate::registry;
 
 /// How deep a base path may be to be found: it bounds what a URL of nothing but slashes costs.
 const DEEPEST: usize = 64;
 
+/// What is asked of an artifact `a` to send it.
+pub(super) const ARTIFACT: &str = "a.file, a.size, a.sha256, a.pulp_created AS stored_at";
+
 /// A distribution and what it serves right now.
-#[derive(Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromQueryResult)]
 pub(super) struct Source {
     pub(super) distribution_id: Uuid,
     pub(super) pulp_type: String,
     pub(super) base_path: String,
     pub(super) content_guard_id: Option<Uuid>,
+    /// Whether it serves checkpoints, which are chosen by the path (`checkpoints`), and not what follows.
+    pub(super) checkpoint: bool,
+    /// Whether it points at nothing that could be served.
+    pub(super) points_nowhere: bool,
     /// What was published,
     pub(super) publication_id: Option<Uuid>,
     /// whether paths that it does not list are looked up in the version,
@@ -75,6 +81,13 @@ pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
 
 /// The file at a path below the distribution.
 pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Option<File>> {
+    let mut sql = Sql::new(app);
+    let Some(text) = file_query(&mut sql, source, path) else { return Ok(None) };
+    found(app, &text, sql).await
+}
+
+/// The one row at most of a query for [`ARTIFACT`] and `content_artifact_id`.
+pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File>> {
     #[derive(FromQueryResult)]
     struct Row {
         content_artifact_id: Option<Uuid>,
@@ -83,9 +96,7 @@ pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Optio
         sha256: Option<String>,
         stored_at: Option<OffsetDateTime>,
     }
-    let mut sql = Sql::new(app);
-    let Some(text) = file_query(&mut sql, source, path) else { return Ok(None) };
-    let found: Option<Row> = rows(app.db.read(), &text, sql.values).await?.pop();
+    let found: Option<Row> = rows(app.db.read(), text, sql.values).await?.pop();
     Ok(found.map(|row| File {
         content_artifact: row.content_artifact_id,
         stored: match (row.file, row.size, row.sha256, row.stored_at) {
@@ -133,25 +144,16 @@ pub(super) async fn is_folder(app: &App, source: &Source, path: &str) -> Result<
 fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
     let domain = sql.bind(domain);
     let prefixes = sql.list(prefixes);
-    let (unpublished, version_less) = kinds();
+    let (unpublished, version_less) = registry::get().distribution_types();
     let unpublished = sql.list(unpublished);
     let version_less = sql.list(version_less);
+    let publication = served_publication(&unpublished, "");
     format!(
-        "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, \
+        "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
+           COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
            p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number \
          FROM core_distribution d \
-         LEFT JOIN core_publication p ON p.complete AND p.pulp_id = CASE \
-           WHEN d.publication_id IS NOT NULL THEN d.publication_id \
-           WHEN d.pulp_type IN ({unpublished}) THEN NULL \
-           WHEN d.repository_version_id IS NOT NULL THEN (\
-             SELECT q.pulp_id FROM core_publication q \
-             WHERE q.repository_version_id = d.repository_version_id AND q.complete \
-             ORDER BY q.pulp_created DESC LIMIT 1) \
-           WHEN d.repository_id IS NOT NULL THEN (\
-             SELECT q.pulp_id FROM core_repositoryversion w \
-             JOIN core_publication q ON q.repository_version_id = w.pulp_id \
-             WHERE w.repository_id = d.repository_id AND q.complete \
-             ORDER BY w.number DESC, q.pulp_created DESC LIMIT 1) END \
+         LEFT JOIN core_publication p ON p.complete AND p.pulp_id = {publication} \
          LEFT JOIN core_repositoryversion v ON v.pulp_id = CASE \
            WHEN p.pulp_id IS NOT NULL THEN p.repository_version_id \
            WHEN d.publication_id IS NOT NULL OR d.pulp_type IN ({version_less}) THEN NULL \
@@ -164,9 +166,26 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
     )
 }
 
+/// The key of the publication that distribution `d` serves, as an expression. `unpublished` are the types that serve none;
+/// `condition` (empty, or `AND …`) says which of the publications `q` of its repository or version may be it.
+pub(super) fn served_publication(unpublished: &str, condition: &str) -> String {
+    format!(
+        "CASE WHEN d.publication_id IS NOT NULL THEN d.publication_id \
+           WHEN d.pulp_type IN ({unpublished}) THEN NULL \
+           WHEN d.repository_version_id IS NOT NULL THEN (\
+             SELECT q.pulp_id FROM core_publication q \
+             WHERE q.repository_version_id = d.repository_version_id AND q.complete {condition} \
+             ORDER BY q.pulp_created DESC LIMIT 1) \
+           WHEN d.repository_id IS NOT NULL THEN (\
+             SELECT q.pulp_id FROM core_repositoryversion w \
+             JOIN core_publication q ON q.repository_version_id = w.pulp_id \
+             WHERE w.repository_id = d.repository_id AND q.complete {condition} \
+             ORDER BY w.number DESC, q.pulp_created DESC LIMIT 1) END"
+    )
+}
+
 /// None if the distribution serves nothing.
 fn file_query(sql: &mut Sql, source: &Source, path: &str) -> Option<String> {
-    const ARTIFACT: &str = "a.file, a.size, a.sha256, a.pulp_created AS stored_at";
     let path = sql.bind(path);
     let mut choices = Vec::with_capacity(3);
     if let Some(publication) = source.publication_id {
@@ -239,7 +258,11 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) fn new(app: &App) -> Self {
-        Self { backend: app.db.backend(), values: Vec::new() }
+        Self::on(app.db.backend())
+    }
+
+    pub(super) fn on(backend: DbBackend) -> Self {
+        Self { backend, values: Vec::new() }
     }
 
     /// Binds a value; returns what stands for it.
@@ -293,23 +316,6 @@ fn prefixes(path: &str) -> Vec<&str> {
     prefixes
 }
 
-/// The types of distributions that serve no publications, and of those that serve nothing else. A type that this build
-/// does not know is served like any other: content outlives its plugin.
-fn kinds() -> (Vec<&'static str>, Vec<&'static str>) {
-    let (mut unpublished, mut version_less) = (Vec::new(), Vec::new());
-    for noun in registry::get().family(Family::Distribution) {
-        if let Hooks::Distribution(hooks) = &noun.hooks {
-            if hooks.publications.is_empty() {
-                unpublished.push(noun.type_name);
-            }
-            if !hooks.serves_versions {
-                version_less.push(noun.type_name);
-            }
-        }
-    }
-    (unpublished, version_less)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,6 +367,8 @@ mod tests {
             pulp_type: "test.test".into(),
             base_path: "a".into(),
             content_guard_id: None,
+            checkpoint: false,
+            points_nowhere: false,
             publication_id: Some(Uuid::nil()),
             pass_through: Some(true),
             repository_id: Some(Uuid::nil()),

@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod rules;
 mod world;
 
 #[cfg(feature = "testkit")]

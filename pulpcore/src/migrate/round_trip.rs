@@ -364,6 +364,12 @@ async fn versions(
         remote_id: Some(remote),
     };
     same::<distribution::Entity>(tx, full.clone()).await?;
+    let superseded = distributed_publication::Model {
+        distribution_id: full.pulp_id,
+        publication_id: publication.pulp_id,
+        expires_at: at,
+    };
+    same::<distributed_publication::Entity>(tx, superseded).await?;
     let bare = distribution::Model {
         pulp_id: id(),
         name: "bare".into(),

@@ -13,6 +13,7 @@ pub mod artifact;
 pub mod content;
 pub mod content_artifact;
 pub mod created_resource;
+pub mod distributed_publication;
 pub mod distribution;
 pub mod domain;
 pub mod group_progress_report;

@@ -52,7 +52,14 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     /// Whether it serves a repository version directly, without a publication.
     const SERVES_VERSIONS: bool = true;
 
-    /// Answers a path that neither the publication nor the version holds; `None` is a 404.
+    /// When [`Distribution::serve`] is asked about a path below the distribution. It costs two queries, so whoever knows by
+    /// the path alone that there is nothing to say says so here.
+    fn asked(_path: &str) -> Asked {
+        Asked::Last
+    }
+
+    /// Answers a path, at the moment that [`Distribution::asked`] names. `None` leaves it to what comes after; after the last
+    /// is a 404.
     ///
     /// # Errors
     /// Rendered as plain text by the content service.
@@ -63,6 +70,27 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     ) -> impl Future<Output = Result<Option<Response>>> + Send {
         async { Ok(None) }
     }
+}
+
+/// When a distribution is asked about a path. The guard has let the client in by then.
+///
+/// ```
+/// use pulpcore::plugin::Asked;
+///
+/// /// One file is made for each client, whatever is published under its name; everything else is only published.
+/// fn asked(path: &str) -> Asked {
+///     if path == "config.repo" { Asked::First } else { Asked::Never }
+/// }
+/// assert_eq!(asked("config.repo"), Asked::First);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Before the publication and the version are looked into, as Pulp asks its plugins.
+    First,
+    /// Where neither has the path.
+    Last,
+    /// Not at all.
+    Never,
 }
 
 /// What a distribution may use to answer a request.

@@ -27,10 +27,10 @@ use sea_orm_migration::MigrationTrait;
 
 pub use self::content::{Content, Upload};
 pub use self::detail::{Detail, NoFields};
-pub use self::distribution::{ContentCx, Distribution};
+pub use self::distribution::{Asked, ContentCx, Distribution};
 pub use self::live::{LiveApi, LiveCx, LiveRoute, Refusal, WellKnown};
+pub(crate) use self::noun::{DistributionHooks, Hooks, Table, insert, key};
 pub use self::noun::{Family, Master, Noun};
-pub(crate) use self::noun::{Hooks, Table, insert, key};
 pub use self::publication::{Publication, Publisher};
 pub use self::remote::Remote;
 pub use self::repository::{NewVersion, Repository};

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::content::Content;
 use super::detail::Detail;
-use super::distribution::{ContentCx, Distribution};
+use super::distribution::{Asked, ContentCx, Distribution};
 use super::publication::Publication;
 use super::remote::Remote;
 use super::repository::{NewVersion, Repository};
@@ -176,6 +176,7 @@ pub(crate) struct PublicationHooks {
 pub(crate) struct DistributionHooks {
     pub(crate) publications: &'static [&'static str],
     pub(crate) serves_versions: bool,
+    pub(crate) asked: fn(&str) -> Asked,
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -232,6 +233,7 @@ impl Noun {
         Self::of::<E>(Hooks::Distribution(DistributionHooks {
             publications: E::PUBLICATIONS,
             serves_versions: E::SERVES_VERSIONS,
+            asked: E::asked,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;

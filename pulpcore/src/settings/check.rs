@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// The digests that Pulp knows, in its order.
 const CHECKSUMS: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
 
+/// The longest time that is added to the present, in seconds: the result has a year of four digits.
+const CENTURY: u64 = 100 * 365 * 24 * 60 * 60;
+
 /// Checks all rules and reports every one that is broken, a line each. `source` says who set a key, if that is known.
 pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>) -> Result<()> {
     let mut problems = Problems { lines: Vec::new(), source };
@@ -46,6 +49,9 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
     for (key, path) in paths {
         problems.require(!path.as_os_str().is_empty(), key, "must not be empty; \".\" is the current directory");
     }
+    let period = settings.distributed_publication_retention_period;
+    let is_short = period <= CENTURY;
+    problems.unless(is_short, "distributed_publication_retention_period", "must be at most a hundred years", period);
     for (key, number) in [
         ("database_pool_size", u64::from(settings.database_pool_size)),
         ("workers", settings.workers as u64),

@@ -109,6 +109,9 @@ pub struct Settings {
     pub allowed_content_checksums: Vec<String>,
     /// What the content service does with content that is known but not yet downloaded.
     pub on_demand: OnDemand,
+    /// For how many seconds the files of a publication are still found after a distribution has gone on to a newer one; 0
+    /// not at all.
+    pub distributed_publication_retention_period: u64,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
@@ -254,6 +257,7 @@ impl Settings {
             task_grace_interval: 600,
             allowed_content_checksums: strings(&["sha224", "sha256", "sha384", "sha512"]),
             on_demand: OnDemand::Save,
+            distributed_publication_retention_period: 3 * 24 * 60 * 60,
             hide_guarded_distributions: false,
             durable: true,
             sync_max_in_flight_mb: 64,

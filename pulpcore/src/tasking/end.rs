@@ -28,12 +28,17 @@ pub(super) enum Ended {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Freed {
-    /// How many tasks ended here; another process may have ended them before.
-    pub(super) ended: usize,
     /// How many tasks may be taken now that could not before.
     pub(super) ready: usize,
-    /// In which states they ended.
+    /// The tasks that ended here, and in which states; another process may have ended others before.
     pub(super) states: Vec<(Uuid, &'static str)>,
+}
+
+impl Freed {
+    /// How many tasks ended here.
+    pub(super) fn ended(&self) -> usize {
+        self.states.len()
+    }
 }
 
 /// How a failure stands in a task's row.
@@ -99,7 +104,6 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
     }
     let mut gone = Vec::new();
     for (state, ids) in by_state {
-        freed.ended += ids.len();
         progress::settle(tx, &ids, state).await?;
         staging::forget(&**tx, &ids).await?;
         freed.states.extend(ids.iter().map(|id| (*id, state)));

@@ -238,8 +238,8 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
             app.queue.tally.count(tally::label(&orphan.task_type), state, None);
         }
     }
-    told(&app.queue, freed.ended, freed.ready);
-    Ok(freed.ended)
+    told(&app.queue, freed.ended(), freed.ready);
+    Ok(freed.ended())
 }
 
 fn told(queue: &Queue, ended: usize, ready: usize) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde_json::json;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -85,26 +85,24 @@ impl Progress {
 
     async fn write(&self, state: &str) -> Result<()> {
         let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
-        let (done, now) = (self.done.load(Ordering::Relaxed), now());
-        let said = json!({
-            "message": self.message, "code": self.code, "state": state, "total": total, "done": done, "suffix": null,
-        });
-        let row = progress_report::ActiveModel {
-            pulp_id: Set(self.id),
-            pulp_created: Set(now),
-            pulp_last_updated: Set(now),
-            task_id: Set(self.task),
-            message: Set(self.message.clone()),
-            code: Set(self.code.clone()),
-            state: Set(state.to_owned()),
-            total: Set(total),
-            done: Set(done),
-            suffix: Set(None),
+        let now = now();
+        let row = progress_report::Model {
+            pulp_id: self.id,
+            pulp_created: now,
+            pulp_last_updated: now,
+            task_id: self.task,
+            message: self.message.clone(),
+            code: self.code.clone(),
+            state: state.to_owned(),
+            total,
+            done: self.done.load(Ordering::Relaxed),
+            suffix: None,
         };
+        let event = Event::new(self.task, PROGRESS, said(&row));
         let tx = self.queue.db.write().await?;
         // Nothing comes after a task's last state.
         ensure_unfinished(&tx, self.task).await?;
-        progress_report::Entity::insert(row)
+        progress_report::Entity::insert(row.into_active_model().reset_all())
             .on_conflict(
                 OnConflict::column(progress_report::Column::PulpId)
                     .update_columns([
@@ -117,20 +115,31 @@ impl Progress {
             )
             .exec_without_returning(&*tx)
             .await?;
-        events::record(&tx, vec![Event::new(self.task, PROGRESS, said)]).await?;
+        events::record(&tx, vec![event]).await?;
         tx.commit().await?;
         self.queue.wakes.news();
         Ok(())
     }
 }
 
-/// Gives the reports that tasks left unfinished the state in which they ended.
+/// Gives the reports that tasks left unfinished the state in which they ended, and says so: before the tasks' last state is
+/// told, which is the caller's to do.
 pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<()> {
-    progress_report::Entity::update_many()
+    let mut settled = progress_report::Entity::update_many()
         .col_expr(progress_report::Column::State, Expr::value(state))
+        .col_expr(progress_report::Column::PulpLastUpdated, Expr::value(now()))
         .filter(progress_report::Column::TaskId.is_in(tasks.iter().copied()))
         .filter(progress_report::Column::State.eq(state::RUNNING))
-        .exec(&**tx)
+        .exec_with_returning(&**tx)
         .await?;
-    Ok(())
+    settled.sort_by_key(|report| report.pulp_id);
+    events::record(tx, settled.iter().map(|report| Event::new(report.task_id, PROGRESS, said(report))).collect()).await
+}
+
+/// A report as its event tells it.
+fn said(report: &progress_report::Model) -> serde_json::Value {
+    json!({
+        "message": report.message, "code": report.code, "state": report.state, "total": report.total,
+        "done": report.done, "suffix": report.suffix,
+    })
 }

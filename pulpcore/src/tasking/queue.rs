@@ -99,7 +99,7 @@ impl Queue {
         if freed.ready > 0 && claimed.len() == free.len() {
             self.wakes.ready();
         }
-        if freed.ended > 0 || freed.ready > 0 || !claimed.is_empty() {
+        if freed.ended() > 0 || freed.ready > 0 || !claimed.is_empty() {
             self.wakes.news();
         }
         Ok(claimed)
@@ -166,7 +166,7 @@ impl Queue {
         if freed.ready > 0 {
             self.wakes.ready();
         }
-        if freed.ended > 0 || !told.is_empty() {
+        if freed.ended() > 0 || !told.is_empty() {
             self.wakes.news();
         }
     }
@@ -307,6 +307,18 @@ impl Queue {
         if !lost.is_empty() {
             tracing::error!(tasks = lost.len(), "Tasks are said to run here and do not; they are ended.");
             self.turn(&lost, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what was told to stop, where it is known that no process runs it any more.
+    pub(crate) async fn end_stopped(&self) -> Result<()> {
+        let stopped = task::Entity::find().select_only().column(task::Column::PulpId);
+        let stopped = stopped.filter(task::Column::State.eq(state::CANCELING));
+        let stopped: Vec<Uuid> = stopped.into_tuple().all(self.db.read()).await?;
+        for some in stopped.chunks(AT_ONCE) {
+            let ended: Vec<_> = some.iter().map(|id| (*id, Ended::Canceled)).collect();
+            self.turn(&ended, &[]).await?;
         }
         Ok(())
     }

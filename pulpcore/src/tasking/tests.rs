@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QueryOrder};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -244,6 +245,13 @@ on_both!(a_running_task_stops_when_it_is_canceled, |sample| {
     assert_eq!(row.state, state::CANCELED);
     let reports = progress_report::Entity::find().all(sample.app.db.read()).await.unwrap();
     assert_eq!((reports[0].state.as_str(), reports[0].done), (state::CANCELED, 1));
+    // It is told, and then that the task has ended.
+    let told = task_event::Entity::find().filter(task_event::Column::TaskId.eq(row.pulp_id));
+    let told = told.filter(task_event::Column::Kind.ne("log")).order_by_desc(task_event::Column::Seq);
+    let told = told.all(sample.app.db.read()).await.unwrap();
+    assert_eq!((told[0].kind.as_str(), &told[0].body["state"]), ("state", &json!("canceled")));
+    assert_eq!((told[1].kind.as_str(), &told[1].body["state"]), ("progress", &json!("canceled")));
+    assert_eq!((&told[1].body["done"], &told[1].body["message"]), (&json!(1), &json!("Hanging")));
     stop.cancel();
     workers.await.unwrap().unwrap();
 });

@@ -2,6 +2,7 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Value,
 };
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use super::new::{count_by_type, insert_counts};
 use crate::db::{WriteTx, exec, rows};
 use crate::error::{Error, Result};
 use crate::models::{repository, repository_version, repository_version_count as counts};
+use crate::registry;
 
 /// Why a protected version stays, in Pulp's words.
 pub(crate) const PROTECTED: &str = "The repository version cannot be deleted because it (or its publications) are \
@@ -61,17 +63,37 @@ struct Id {
     id: Uuid,
 }
 
-/// The versions of a repository that must stay: distributed directly, through a publication, as the latest of a
-/// distributed repository, or as a checkpoint.
+/// The versions of a repository that must stay: distributed directly, through a publication, as what a distribution of the
+/// repository serves (the latest published version, or the latest, as its kind has it), or as a distributed checkpoint.
 pub async fn protected(db: &impl ConnectionTrait, repository: Uuid) -> Result<Vec<Uuid>> {
-    let sql = "SELECT v.pulp_id AS id FROM core_repositoryversion v WHERE v.repository_id = $1 AND ( \
+    let mut values: Vec<Value> = vec![repository.into()];
+    let mut list = |types: Vec<&'static str>| {
+        // A list is never empty, so that what is not in it is known to be not.
+        let bound = types.into_iter().chain([""]).map(|name| {
+            values.push(name.into());
+            format!("${}", values.len())
+        });
+        bound.collect::<Vec<_>>().join(", ")
+    };
+    let (unpublished, version_less) = registry::get().distribution_types();
+    let (unpublished, version_less) = (list(unpublished), list(version_less));
+    let sql = format!(
+        "WITH followers AS (SELECT d.pulp_type FROM core_distribution d WHERE d.repository_id = $1 AND NOT d.checkpoint), \
+           published AS (SELECT MAX(w.number) AS number FROM core_repositoryversion w \
+             JOIN core_publication p ON p.repository_version_id = w.pulp_id WHERE w.repository_id = $1 AND p.complete) \
+         SELECT v.pulp_id AS id FROM core_repositoryversion v WHERE v.repository_id = $1 AND ( \
            EXISTS (SELECT 1 FROM core_distribution d WHERE d.repository_version_id = v.pulp_id) \
         OR EXISTS (SELECT 1 FROM core_publication p JOIN core_distribution d ON d.publication_id = p.pulp_id \
                    WHERE p.repository_version_id = v.pulp_id) \
-        OR EXISTS (SELECT 1 FROM core_publication p WHERE p.repository_version_id = v.pulp_id AND p.checkpoint) \
-        OR (EXISTS (SELECT 1 FROM core_distribution d WHERE d.repository_id = v.repository_id) \
-            AND v.number = (SELECT MAX(number) FROM core_repositoryversion l WHERE l.repository_id = v.repository_id)))";
-    Ok(rows::<Id>(db, sql, vec![repository.into()]).await?.into_iter().map(|row| row.id).collect())
+        OR (EXISTS (SELECT 1 FROM core_distribution d WHERE d.repository_id = $1 AND d.checkpoint) \
+            AND EXISTS (SELECT 1 FROM core_publication p WHERE p.repository_version_id = v.pulp_id AND p.checkpoint)) \
+        OR (v.number = (SELECT number FROM published) \
+            AND EXISTS (SELECT 1 FROM followers f WHERE f.pulp_type NOT IN ({unpublished}))) \
+        OR (v.number = (SELECT MAX(number) FROM core_repositoryversion l WHERE l.repository_id = $1) \
+            AND EXISTS (SELECT 1 FROM followers f WHERE f.pulp_type IN ({unpublished}) \
+              OR (f.pulp_type NOT IN ({version_less}) AND (SELECT number FROM published) IS NULL))))"
+    );
+    Ok(rows::<Id>(db, &sql, values).await?.into_iter().map(|row| row.id).collect())
 }
 
 async fn squash(tx: &WriteTx, version: &repository_version::Model) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Distributions: what is served of a publication. Everything that they hold is core's.
 
 use pulpcore::models::distribution;
-use pulpcore::plugin::{Detail, Distribution, NoFields};
+use pulpcore::plugin::{Asked, Detail, Distribution, NoFields};
 use sea_orm::entity::prelude::*;
 
 /// One row.
@@ -37,4 +37,8 @@ impl Distribution for Entity {
     const PUBLICATIONS: &'static [&'static str] = &["file.file"];
     // As in Pulp: a version without a publication has no manifest and is not served.
     const SERVES_VERSIONS: bool = false;
+
+    fn asked(_path: &str) -> Asked {
+        Asked::Never
+    }
 }

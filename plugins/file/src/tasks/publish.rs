@@ -48,6 +48,9 @@ impl Task for Publish {
     async fn prepare(&mut self, app: &App) -> Result<()> {
         let db = app.db.read();
         let version = match (&self.repository_version, &self.repository) {
+            (Some(_), None) if self.checkpoint => {
+                return Err(Error::invalid_together("'checkpoint' may only be used with 'repository'"));
+            }
             (Some(version), _) => version.find(db, "repository_version").await?,
             (None, Some(repository)) => {
                 super::must_exist(app, repository).await?;

@@ -5,6 +5,7 @@ mod conformance;
 mod content;
 mod publish;
 mod repositories;
+mod rules;
 mod sync;
 
 // Named, so that the plugin is linked.

@@ -18,12 +18,13 @@ use crate::api::list::label_select;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::app::App;
+use crate::content::grace;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::models::{
     Labels, distribution, publication, repository, repository_content as membership, repository_version,
 };
-use crate::plugin::Noun;
+use crate::plugin::{Family, Hooks, Noun};
 use crate::refs::{Link, VersionRef};
 
 /// Core's fields of a distribution.
@@ -45,7 +46,8 @@ pub(crate) struct Body {
     #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
     content_guard_prn: Option<String>,
-    /// Timestamp since when the distributed content served by this distribution has not changed.
+    /// Timestamp since when the distributed content served by this distribution has not changed. If equals to `null`, no
+    /// guarantee is provided about content changes.
     #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, value_type = String)]
     no_content_change_since: Option<Timestamp>,
@@ -117,9 +119,7 @@ impl View for distribution::Entity {
             base_url: format!("{prefix}{}/", row.base_path),
             content_guard: None,
             content_guard_prn: None,
-            // What is served can only be told to stand still where it does not follow a repository.
-            no_content_change_since: (row.publication_id.is_some() || row.repository_version_id.is_some())
-                .then_some(Timestamp(row.pulp_last_updated)),
+            no_content_change_since: stands_still(row).then_some(Timestamp(row.pulp_last_updated)),
             hidden: row.hidden,
             pulp_labels: row.pulp_labels.0.clone(),
             name: row.name.clone(),
@@ -158,7 +158,7 @@ impl Writable for distribution::Entity {
         }
         if let Some(publication) = &body.publication {
             let pulp_type = referenced::<publication::Entity>(app, "publication", publication.id).await?;
-            if let crate::plugin::Hooks::Distribution(hooks) = &noun.hooks
+            if let Hooks::Distribution(hooks) = &noun.hooks
                 && !hooks.publications.contains(&pulp_type.as_str())
             {
                 return Err(Error::invalid("publication", "Invalid hyperlink - Incorrect URL match."));
@@ -194,12 +194,13 @@ impl Writable for distribution::Entity {
 
     async fn update(
         tx: &WriteTx,
-        _app: &App,
+        app: &App,
         row: distribution::Model,
         body: Body,
         _: &Map<String, Value>,
     ) -> Result<()> {
         let version = version_id(tx, body.repository_version.as_ref()).await?;
+        let before = grace::served(tx, row.pulp_id).await?;
         let mut row = row.into_active_model();
         row.name = Set(body.name);
         row.base_path = Set(body.base_path);
@@ -210,9 +211,20 @@ impl Writable for distribution::Entity {
         row.repository_id = Set(body.repository.map(|link| link.id));
         row.repository_version_id = Set(version);
         row.pulp_last_updated = Set(now());
-        row.update(&**tx).await?;
-        Ok(())
+        let row = row.update(&**tx).await?;
+        grace::changed(tx, app, &row, before).await
     }
+}
+
+/// Whether what is served changes only with the distribution itself: it follows no repository, nor whatever will be
+/// published of a version.
+fn stands_still(row: &distribution::Model) -> bool {
+    let serves_publications =
+        || match registry::get().noun(Family::Distribution, &row.pulp_type).map(|noun| &noun.hooks) {
+            Some(Hooks::Distribution(hooks)) => !hooks.publications.is_empty(),
+            _ => true,
+        };
+    row.publication_id.is_some() || (row.repository_version_id.is_some() && !serves_publications())
 }
 
 /// All operations of a kind of distribution.

@@ -158,7 +158,7 @@ fn create_endpoint(noun: &'static Noun) -> Endpoint {
 async fn version(app: &crate::app::App, body: &Body) -> Result<repository_version::Model> {
     match (&body.repository_version, &body.repository) {
         (Some(_), None) if body.checkpoint => {
-            Err(Error::invalid_together("The 'checkpoint' attribute may only be used with the 'repository' attribute."))
+            Err(Error::invalid_together("'checkpoint' may only be used with 'repository'"))
         }
         (Some(version), None) => version.find(app.db.read(), "repository_version").await,
         (None, Some(repository)) => {

@@ -19,6 +19,7 @@ use crate::api::list::label_select;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::app::App;
+use crate::content::checkpoints;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::models::{Labels, remote, repository, repository_content as membership, repository_version};
@@ -199,6 +200,7 @@ impl Writable for repository::Entity {
         row.remote_id = Set(body.remote.map(|remote| remote.id));
         row.pulp_last_updated = Set(now());
         let row = row.update(&**tx).await?;
+        checkpoints::retain(tx, row.pulp_id, row.retain_checkpoints).await?;
         versions::retain(tx, &row).await
     }
 }

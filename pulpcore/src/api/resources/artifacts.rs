@@ -12,12 +12,11 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::object;
+use super::{list_of, object};
 use crate::api::cx::{Cx, no_content};
 use crate::api::endpoint::Endpoint;
 use crate::api::families::version::{Relation, units_of};
 use crate::api::filters::{Filters, IntoCondition, Kind, col};
-use crate::api::list;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
@@ -92,24 +91,13 @@ struct Upload {
 
 /// The operations on artifacts.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let filters = filters();
-    let listed = Arc::new(filters.clone());
     let schema = BodySchema::cached::<Upload>();
     let response = || shape::core_response::<Body>("ArtifactResponse");
     vec![
-        Endpoint::new(Method::GET, "artifacts/", "artifacts_list", move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let paged = list::page::<artifact::Entity>(&cx, &filters, None).await?;
-                let reader = cx.reader();
-                let objects = paged.rows.iter().map(|row| read(&reader, row)).collect::<Result<_>>()?;
-                Ok(paged.respond(&cx, objects))
-            }
-        })
-        .tagged("Artifacts")
-        .about("List artifacts")
-        .listed(&filters)
-        .answers(200, shape::paginated(response())),
+        list_of::<artifact::Entity>("artifacts/", "artifacts_list", filters(), |cx, row| read(&cx.reader(), row))
+            .tagged("Artifacts")
+            .about("List artifacts")
+            .answers(200, shape::paginated(response())),
         Endpoint::new(Method::POST, "artifacts/", "artifacts_create", move |mut cx| {
             let schema = Arc::clone(&schema);
             async move { create(&mut cx, &schema).await }

@@ -1,7 +1,6 @@
 //! Domains. There is one, `default`; it cannot be changed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use sea_orm::EntityTrait;
@@ -9,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::object;
+use super::{list_of, object};
 use crate::api::cx::Cx;
 use crate::api::endpoint::Endpoint;
 use crate::api::filters::Filters;
@@ -63,22 +62,12 @@ struct Body {
 
 /// The operations on domains.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let filters = filters();
-    let listed = Arc::new(filters.clone());
     let response = || shape::core_response::<Body>("DomainResponse");
     vec![
-        Endpoint::new(Method::GET, "domains/", "domains_list", move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let paged = list::page::<domain::Entity>(&cx, &filters, None).await?;
-                let objects = paged.rows.iter().map(|row| read(&cx, row)).collect::<Result<_>>()?;
-                Ok(paged.respond(&cx, objects))
-            }
-        })
-        .tagged("Domains")
-        .about("List domains")
-        .listed(&filters)
-        .answers(200, shape::paginated(response())),
+        list_of::<domain::Entity>("domains/", "domains_list", filters(), read)
+            .tagged("Domains")
+            .about("List domains")
+            .answers(200, shape::paginated(response())),
         Endpoint::new(Method::GET, "domains/{pulp_id}/", "domains_read", |cx| async move {
             let row = domain::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
             let row = row.ok_or_else(|| crate::api::not_found("Domain"))?;

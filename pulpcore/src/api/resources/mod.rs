@@ -16,13 +16,20 @@ pub(crate) mod uploads;
 pub(crate) mod users;
 pub(crate) mod workers;
 
+use std::sync::Arc;
+
+use axum::http::Method;
+use sea_orm::EntityTrait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::bodies::{Identity, Timestamp};
+use super::cx::Cx;
 use super::endpoint::Endpoint;
+use super::filters::Filters;
+use super::list;
 use super::reader::Reader;
 use super::shape;
 use crate::error::Result;
@@ -45,6 +52,28 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         workers::endpoints(),
     ]
     .concat()
+}
+
+/// `GET` on a collection: a page of a table, each row as `read` has it.
+fn list_of<E>(
+    path: &str,
+    id: &str,
+    filters: Filters,
+    read: fn(&Cx, &E::Model) -> Result<Map<String, Value>>,
+) -> Endpoint
+where
+    E: EntityTrait<Model: Send + Sync>,
+{
+    let listed = Arc::new(filters.clone());
+    let endpoint = Endpoint::new(Method::GET, path, id, move |cx| {
+        let filters = Arc::clone(&listed);
+        async move {
+            let paged = list::page::<E>(&cx, &filters, None).await?;
+            let objects = paged.rows.iter().map(|row| read(&cx, row)).collect::<Result<_>>()?;
+            Ok(paged.respond(&cx, objects))
+        }
+    });
+    endpoint.listed(&filters)
 }
 
 /// An object as clients read it: its identity, then its body.

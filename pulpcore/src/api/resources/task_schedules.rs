@@ -1,18 +1,15 @@
 //! Task schedules: what is dispatched again and again, to be looked at. Code makes them, see [`crate::plugin::Scheduled`].
 
-use std::sync::Arc;
-
 use axum::http::{Method, StatusCode};
 use sea_orm::EntityTrait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::object;
+use super::{list_of, object};
 use crate::api::bodies::Timestamp;
 use crate::api::endpoint::Endpoint;
 use crate::api::filters::Filters;
-use crate::api::list;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::error::Result;
@@ -42,22 +39,13 @@ struct Body {
 
 /// The operations on task schedules.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let filters = filters();
-    let listed = Arc::new(filters.clone());
     let response = || shape::core_response::<Body>("TaskScheduleResponse");
     vec![
-        Endpoint::new(Method::GET, "task-schedules/", "task_schedules_list", move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let paged = list::page::<task_schedule::Entity>(&cx, &filters, None).await?;
-                let reader = cx.reader();
-                let objects = paged.rows.iter().map(|row| read(&reader, row)).collect::<Result<_>>()?;
-                Ok(paged.respond(&cx, objects))
-            }
+        list_of::<task_schedule::Entity>("task-schedules/", "task_schedules_list", filters(), |cx, row| {
+            read(&cx.reader(), row)
         })
         .tagged(TAG)
         .about("List task schedules")
-        .listed(&filters)
         .answers(200, shape::paginated(response())),
         Endpoint::new(Method::GET, ONE, "task_schedules_read", |cx| async move {
             let row = task_schedule::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;

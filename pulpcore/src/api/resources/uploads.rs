@@ -12,13 +12,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{artifacts as artifact_resource, object};
+use super::{artifacts as artifact_resource, list_of, object};
 use crate::api::bodies::{AsyncOperationResponse, Timestamp};
 use crate::api::cx::{Cx, no_content};
 use crate::api::endpoint::{Described, Endpoint, Parameter};
 use crate::api::filters::{Filters, Kind};
 use crate::api::input;
-use crate::api::list;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
@@ -127,8 +126,6 @@ register!(TaskKind::of::<CommitUpload>());
 
 /// The operations on uploads.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let filters = filters();
-    let listed = Arc::new(filters.clone());
     let response = || shape::core_response::<Body>("UploadResponse");
     let creation = shape::core_request::<Body>("Upload");
     let (created, chunk, commits) =
@@ -143,19 +140,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     .answers(200, response());
     put.headers.push(Parameter { name: "Content-Range".to_owned(), kind: Kind::Text });
     vec![
-        Endpoint::new(Method::GET, "uploads/", "uploads_list", move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let paged = list::page::<upload::Entity>(&cx, &filters, None).await?;
-                let reader = cx.reader();
-                let objects = paged.rows.iter().map(|row| read(&reader, row)).collect::<Result<_>>()?;
-                Ok(paged.respond(&cx, objects))
-            }
-        })
-        .tagged("Uploads")
-        .about("List uploads")
-        .listed(&filters)
-        .answers(200, shape::paginated(response())),
+        list_of::<upload::Entity>("uploads/", "uploads_list", filters(), |cx, row| read(&cx.reader(), row))
+            .tagged("Uploads")
+            .about("List uploads")
+            .answers(200, shape::paginated(response())),
         Endpoint::new(Method::POST, "uploads/", "uploads_create", move |mut cx| {
             let schema = Arc::clone(&created);
             async move { create(&mut cx, &schema).await }

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::list_of;
 use crate::api::bodies::Timestamp;
 use crate::api::cx::{Cx, no_content};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::{Filters, IntoCondition, Kind, col};
-use crate::api::list;
 use crate::api::query::values;
 use crate::api::reader::Reader;
 use crate::api::schema;
@@ -125,8 +125,6 @@ struct Write {
 
 /// The operations on users.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let filters = filters();
-    let listed = Arc::new(filters.clone());
     let schema = BodySchema::cached::<Write>();
     let one = |endpoint: Endpoint| endpoint.of_object(ONE, HREF).tagged(TAG);
     let response = Described::of::<Body>;
@@ -139,19 +137,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     };
     let created = Arc::clone(&schema);
     vec![
-        Endpoint::new(Method::GET, "users/", "users_list", move |cx| {
-            let filters = Arc::clone(&listed);
-            async move {
-                let paged = list::page::<user::Entity>(&cx, &filters, None).await?;
-                let reader = cx.reader();
-                let objects = paged.rows.iter().map(|row| read(&reader, row)).collect::<Result<_>>()?;
-                Ok(paged.respond(&cx, objects))
-            }
-        })
-        .tagged(TAG)
-        .about("List users")
-        .listed(&filters)
-        .answers(200, shape::paginated(response())),
+        list_of::<user::Entity>("users/", "users_list", filters(), |cx, row| read(&cx.reader(), row))
+            .tagged(TAG)
+            .about("List users")
+            .answers(200, shape::paginated(response())),
         Endpoint::new(Method::POST, "users/", "users_create", move |mut cx| {
             let schema = Arc::clone(&created);
             async move { create(&mut cx, &schema).await }

@@ -23,11 +23,12 @@ pub(in crate::cli) struct Cancel {
 }
 
 impl Cancel {
-    /// Cancels, and says a sentence a task. If a name is wrong, nothing is canceled.
+    /// Cancels, and says a sentence a task. If a name is wrong, nothing is canceled. `alone` is whether no server can be
+    /// running, so that what is told to stop has ended already.
     ///
     /// # Errors
     /// [`Error::Conflict`] at the end, if a task had ended otherwise.
-    pub(super) async fn run(&self, db: &Db, say: impl Fn(String) -> Result<()>) -> Result<()> {
+    pub(super) async fn run(&self, db: &Db, alone: bool, say: impl Fn(String) -> Result<()>) -> Result<()> {
         let mut tasks = Vec::new();
         let mut named = HashSet::new();
         for id in &self.ids {
@@ -42,6 +43,10 @@ impl Cancel {
             let id = task.pulp_id;
             match queue.cancel(id).await {
                 Ok(row) if row.state == state::CANCELED => say(format!("Task {id} is canceled."))?,
+                Ok(_) if alone => {
+                    queue.end_stopped().await?;
+                    say(format!("Task {id} is canceled; the server that ran it is gone."))?;
+                }
                 Ok(row) => match worker(db, &row).await? {
                     Some(name) => {
                         say(format!("Task {id} runs on {name}, which is told to stop it."))?;

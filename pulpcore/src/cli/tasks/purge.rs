@@ -8,6 +8,7 @@ use crate::api::query::values::parse_datetime;
 use crate::db::{Db, comparable, now};
 use crate::error::Result;
 use crate::models::state;
+use crate::tasking::group::forget_empty;
 use crate::tasking::purge::{AGE, Counts, batch};
 
 /// The flags of `tasks purge`.
@@ -36,6 +37,7 @@ impl Purge {
         while let Some(batch) = batch(db, before, &states).await? {
             purged.add(&batch);
         }
+        forget_empty(db, before).await?;
         let Counts { tasks, reports, resources } = purged;
         Ok(match tasks {
             0 => "There is nothing to purge.".to_owned(),

@@ -13,10 +13,11 @@ use super::cancel::Cancel;
 use super::list::List;
 use super::purge::Purge;
 use super::show::Show;
+use super::why::Why;
 use super::*;
 use crate::models::{app_status, state, task};
 use crate::plugin::Locks;
-use crate::sample::on_both;
+use crate::sample::{Sample, on_both};
 use crate::tasking::Worker;
 
 /// A line behind `tasks`, read as on a terminal.
@@ -40,13 +41,17 @@ fn purge(line: &str) -> Purge {
 
 /// What `cancel` says, and how it ends.
 async fn cancel(db: &Db, ids: &[Uuid], wait: bool) -> (Vec<String>, Result<()>) {
+    cancel_as(db, ids, wait, false).await
+}
+
+async fn cancel_as(db: &Db, ids: &[Uuid], wait: bool, alone: bool) -> (Vec<String>, Result<()>) {
     let said = RefCell::new(Vec::new());
     let cancel = Cancel { ids: ids.iter().map(Uuid::to_string).collect(), wait };
     let say = |line| {
         said.borrow_mut().push(line);
         Ok(())
     };
-    let ended = cancel.run(db, say).await;
+    let ended = cancel.run(db, alone, say).await;
     (said.into_inner(), ended)
 }
 
@@ -161,7 +166,7 @@ on_both!(a_task_is_shown_with_all_that_is_known, |sample| {
 
 on_both!(the_chain_of_what_is_in_the_way_is_told, |sample| {
     let db = &sample.app.db;
-    let told = async |id: Uuid| why::text(db, &find::task(db, &id.to_string()).await.unwrap()).await.unwrap();
+    let told = async |id: Uuid| Why { id: Id { id: id.to_string() }, json: false }.text(db).await.unwrap();
     let runs = sample.queued(exclusive("a")).await.pulp_id;
     let middle = sample.queued(exclusive("a").shared("b")).await.pulp_id;
     let last = sample.queued(exclusive("b")).await.pulp_id;
@@ -184,6 +189,16 @@ on_both!(the_chain_of_what_is_in_the_way_is_told, |sample| {
         "{}",
         told(more).await
     );
+
+    let text = Why { id: Id { id: more.to_string() }, json: true }.text(db).await.unwrap();
+    let chain: Value = serde_json::from_str(&text).unwrap();
+    let ids: Vec<_> = chain.as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids[0], more.to_string());
+    assert_eq!(ids.len(), 4, "each task of the chain is there once: {text}");
+    let waiting = &chain[0]["waiting_for"];
+    assert_eq!((&waiting["reason"], &waiting["count"]), (&json!("resources"), &json!(3)));
+    let runner = chain.as_array().unwrap().iter().find(|task| task["id"] == json!(runs)).unwrap();
+    assert_eq!((&runner["state"], &runner["waiting_for"]), (&json!("running"), &Value::Null));
 
     let tx = db.write().await.unwrap();
     app_status::Entity::delete_many().exec(&*tx).await.unwrap();
@@ -235,6 +250,39 @@ on_both!(what_a_dead_worker_runs_is_not_waited_for, |sample| {
     let (said, ended) = cancel(db, &[id], true).await;
     assert_eq!(said, [format!("Task {id} runs on a worker that is gone; a server that notices ends it.")]);
     assert_eq!(ended.unwrap_err().to_string(), "the task was not canceled");
+});
+
+#[tokio::test]
+async fn without_a_server_what_runs_has_ended_and_is_canceled_at_once() {
+    let sample = Sample::sqlite().await;
+    let db = &sample.app.db;
+    let (runs, other) = (sample.queued(exclusive("a")).await.pulp_id, sample.queued(exclusive("a")).await.pulp_id);
+    sample.started().await;
+    let (said, ended) = cancel_as(db, &[runs], true, true).await;
+    ended.unwrap();
+    assert_eq!(said, [format!("Task {runs} is canceled; the server that ran it is gone.")]);
+    assert_eq!(find::task(db, &runs.to_string()).await.unwrap().state, state::CANCELED);
+    let next = find::task(db, &other.to_string()).await.unwrap();
+    assert!(next.state == state::WAITING && next.unblocked_at.is_some(), "its locks are free");
+}
+
+on_both!(a_purge_forgets_groups_that_are_empty, |sample| {
+    use crate::models::task_group;
+    use sea_orm::{ActiveModelTrait, IntoActiveModel};
+    let (db, now) = (&sample.app.db, crate::db::now());
+    let group = task_group::Model {
+        pulp_id: Uuid::now_v7(),
+        pulp_created: now,
+        pulp_last_updated: now,
+        pulp_domain_id: sample.app.domain,
+        description: "over".to_owned(),
+        all_tasks_dispatched: true,
+    };
+    let tx = db.write().await.unwrap();
+    group.into_active_model().insert(&*tx).await.unwrap();
+    tx.commit().await.unwrap();
+    purge("--finished-before 2999-01-01").text(db).await.unwrap();
+    assert!(task_group::Entity::find().one(db.read()).await.unwrap().is_none());
 });
 
 on_both!(a_purge_says_what_went, |sample| {

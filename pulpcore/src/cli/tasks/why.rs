@@ -1,13 +1,15 @@
-//! `tasks why`: the chain of what is in whose way, in sentences.
+//! `tasks why`: the chain of what is in whose way, in sentences or as JSON.
 //!
 //! It is followed for a few steps, with one look at the database a step, and each task is explained once.
 
 use std::collections::{HashMap, HashSet};
 
+use clap::Args;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::text;
+use super::{Id, find, text};
 use crate::db::{Db, now, rows_per_statement};
 use crate::error::Result;
 use crate::models::{app_status, state, task};
@@ -18,13 +20,29 @@ const STEPS: usize = 5;
 /// After so many tasks it is long enough.
 const MANY: usize = 100;
 
-/// Why a task waits, or that it does not.
-pub(super) async fn text(db: &Db, row: &task::Model) -> Result<String> {
-    let chain = Chain::follow(db, row).await?;
-    let mut lines = vec![format!("Task {} ({}) {}.", row.pulp_id, row.name, chain.doing(row))];
-    let mut explained = HashSet::from([row.pulp_id]);
-    chain.explain(row.pulp_id, 0, &mut explained, &mut lines);
-    Ok(lines.join("\n"))
+/// The flags of `tasks why`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Why {
+    #[command(flatten)]
+    pub(super) id: Id,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Why {
+    /// Why a task waits, or that it does not.
+    pub(super) async fn text(&self, db: &Db) -> Result<String> {
+        let row = &find::task(db, &self.id.id).await?;
+        let chain = Chain::follow(db, row).await?;
+        if self.json {
+            return Ok(format!("{:#}", chain.json(row)));
+        }
+        let mut lines = vec![format!("Task {} ({}) {}.", row.pulp_id, row.name, chain.doing(row))];
+        let mut explained = HashSet::from([row.pulp_id]);
+        chain.explain(row.pulp_id, 0, &mut explained, &mut lines);
+        Ok(lines.join("\n"))
+    }
 }
 
 /// What is known of a task, and of those in its way.
@@ -87,6 +105,29 @@ impl Chain {
         }
     }
 
+    /// The tasks of the chain, each once, the one that was asked for first; with the words of `x_waiting_for` where it waits.
+    fn json(&self, row: &task::Model) -> Value {
+        let (mut chain, mut next) = (vec![row.pulp_id], 0);
+        while let Some(id) = chain.get(next) {
+            let before = self.waiting.get(id).into_iter().flat_map(|waiting| &waiting.before);
+            let new: Vec<Uuid> = before.map(|before| before.task_id).filter(|id| !chain.contains(id)).collect();
+            chain.extend(new);
+            next += 1;
+        }
+        let task = |row: &task::Model| {
+            let worker = row.worker_id.and_then(|id| self.workers.get(&id));
+            json!({
+                "id": row.pulp_id,
+                "name": row.name,
+                "state": row.state,
+                "doing": self.doing(row),
+                "worker": worker.map(|worker| &worker.name),
+                "waiting_for": self.waiting.get(&row.pulp_id).map(waiting_for),
+            })
+        };
+        chain.iter().filter_map(|id| self.tasks.get(id)).map(task).collect()
+    }
+
     fn explain(&self, id: Uuid, depth: usize, explained: &mut HashSet<Uuid>, lines: &mut Vec<String>) {
         let Some(waiting) = self.waiting.get(&id) else { return };
         let indent = "  ".repeat(depth);
@@ -118,4 +159,26 @@ impl Chain {
             lines.push(format!("{indent}- and {more} more, which come later."));
         }
     }
+}
+
+/// What a task waits for, for programs.
+fn waiting_for(waiting: &Waiting) -> Value {
+    let before = |before: &Before| {
+        json!({
+            "id": before.task_id,
+            "name": before.name,
+            "state": before.state,
+            "resource": before.resource,
+            "exclusive": before.exclusive,
+        })
+    };
+    json!({
+        "reason": match waiting.reason {
+            Reason::Resources => "resources",
+            Reason::Worker(_) => "worker",
+        },
+        "sentence": waiting.sentence(),
+        "tasks": waiting.before.iter().map(before).collect::<Vec<_>>(),
+        "count": waiting.count,
+    })
 }
