@@ -1,0 +1,166 @@
+//! The clouds' object stores, as the settings name them. A kind whose feature is off is not compiled in.
+
+use std::sync::Arc;
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+use std::time::Duration;
+
+use object_store::ObjectStore;
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+use object_store::{ClientOptions, RetryConfig, path::Path, prefix::PrefixStore, signer::Signer};
+
+use super::links::Links;
+use crate::error::{Error, Result};
+use crate::settings::{StorageKind, StorageSettings};
+
+/// A store, and what signs URLs into it.
+pub(super) struct Cloud {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) links: Option<Links>,
+}
+
+/// What the settings name; `None` for a folder.
+///
+/// # Errors
+///
+/// [`Error::Config`] if this build lacks it, or if the settings do not suffice.
+pub(super) fn connect(settings: &StorageSettings) -> Result<Option<Cloud>> {
+    match settings.kind {
+        StorageKind::Folder => Ok(None),
+        #[cfg(feature = "s3")]
+        StorageKind::S3 => s3(settings).map(Some),
+        #[cfg(feature = "azure")]
+        StorageKind::Azure => azure(settings).map(Some),
+        #[cfg(feature = "gcs")]
+        StorageKind::Gcs => gcs(settings).map(Some),
+        #[cfg(not(all(feature = "s3", feature = "azure", feature = "gcs")))]
+        kind => Err(Error::Config(format!(
+            "storage.kind is \"{0}\", and this build cannot do that: build the server with the feature {0}",
+            kind.name()
+        ))),
+    }
+}
+
+#[cfg(feature = "s3")]
+fn s3(settings: &StorageSettings) -> Result<Cloud> {
+    // The endpoint that wins over others, whatever the environment says.
+    use object_store::aws::AmazonS3ConfigKey::S3Endpoint;
+    use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+
+    let conditional = if settings.conditional_put { S3ConditionalPut::ETagMatch } else { S3ConditionalPut::Disabled };
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket(settings))
+        .with_conditional_put(conditional)
+        .with_virtual_hosted_style_request(settings.virtual_host_style)
+        .with_client_options(client(settings))
+        .with_retry(retry(settings));
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_config(S3Endpoint, at_bucket(endpoint, settings)?);
+    }
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(id) = &settings.access_key_id {
+        builder = builder.with_access_key_id(id);
+    }
+    if let Some(key) = &settings.secret_access_key {
+        builder = builder.with_secret_access_key(key.expose());
+    }
+    if let Some(token) = &settings.session_token {
+        builder = builder.with_token(token.expose());
+    }
+    let public = match &settings.public_endpoint {
+        Some(endpoint) => Some(builder.clone().with_config(S3Endpoint, at_bucket(endpoint, settings)?)),
+        None => None,
+    };
+    let store = Arc::new(placed(builder.build().map_err(unusable)?, settings));
+    let signer: Arc<dyn Signer> = match public {
+        Some(builder) => Arc::new(placed(builder.build().map_err(unusable)?, settings)),
+        None => Arc::<PrefixStore<_>>::clone(&store),
+    };
+    Ok(Cloud { store, links: Some(links(signer, true, settings)) })
+}
+
+/// Where the bucket is its own host, the endpoint that `object_store` wants names it.
+#[cfg(feature = "s3")]
+fn at_bucket(endpoint: &str, settings: &StorageSettings) -> Result<String> {
+    if !settings.virtual_host_style {
+        return Ok(endpoint.to_owned());
+    }
+    let unusable = || Error::Config(format!("storage.endpoint: a bucket cannot be a host at {endpoint}"));
+    let mut url = url::Url::parse(endpoint).map_err(|_| unusable())?;
+    let host = format!("{}.{}", bucket(settings), url.host_str().ok_or_else(unusable)?);
+    url.set_host(Some(&host)).map_err(|_| unusable())?;
+    Ok(url.to_string().trim_end_matches('/').to_owned())
+}
+
+#[cfg(feature = "azure")]
+fn azure(settings: &StorageSettings) -> Result<Cloud> {
+    let mut builder = object_store::azure::MicrosoftAzureBuilder::from_env()
+        .with_container_name(bucket(settings))
+        .with_client_options(client(settings))
+        .with_retry(retry(settings));
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_endpoint(endpoint.clone());
+    }
+    if let Some(account) = &settings.account {
+        builder = builder.with_account(account);
+    }
+    if let Some(key) = &settings.account_key {
+        builder = builder.with_access_key(key.expose());
+    }
+    let store = Arc::new(placed(builder.build().map_err(unusable)?, settings));
+    let signer = Arc::<PrefixStore<_>>::clone(&store);
+    // `object_store` signs no headers of the answer into Azure's URLs.
+    Ok(Cloud { store, links: Some(links(signer, false, settings)) })
+}
+
+#[cfg(feature = "gcs")]
+fn gcs(settings: &StorageSettings) -> Result<Cloud> {
+    let mut builder = object_store::gcp::GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(bucket(settings))
+        .with_client_options(client(settings))
+        .with_retry(retry(settings));
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_base_url(endpoint);
+    }
+    if let Some(file) = &settings.service_account_file {
+        builder = builder.with_service_account_path(file);
+    }
+    let store = Arc::new(placed(builder.build().map_err(unusable)?, settings));
+    let signer = Arc::<PrefixStore<_>>::clone(&store);
+    Ok(Cloud { store, links: Some(links(signer, true, settings)) })
+}
+
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn placed<S: ObjectStore>(store: S, settings: &StorageSettings) -> PrefixStore<S> {
+    PrefixStore::new(store, Path::from(settings.prefix.as_str()))
+}
+
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn links(signer: Arc<dyn Signer>, renames: bool, settings: &StorageSettings) -> Links {
+    Links::new(signer, renames, Duration::from_secs(settings.url_lifetime))
+}
+
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn bucket(settings: &StorageSettings) -> &str {
+    settings.bucket.as_deref().unwrap_or_default()
+}
+
+/// A body may take as long as it takes, as long as it moves.
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn client(settings: &StorageSettings) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(settings.allow_http)
+        .with_timeout_disabled()
+        .with_read_timeout(Duration::from_secs(settings.timeout))
+}
+
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn retry(settings: &StorageSettings) -> RetryConfig {
+    RetryConfig { max_retries: settings.retries, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
+}
+
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+fn unusable(error: object_store::Error) -> Error {
+    Error::Config(format!("The settings of the section storage do not suffice: {error}."))
+}
