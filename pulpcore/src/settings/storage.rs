@@ -184,9 +184,9 @@ mod tests {
     use crate::settings::{Options, Settings};
 
     fn refused(variables: &[(&str, &str)]) -> String {
-        let options = variables.iter().fold(Options::default(), |options, (key, value)| {
-            options.env(format!("PULP_STORAGE__{key}"), value)
-        });
+        let options = variables
+            .iter()
+            .fold(Options::default(), |options, (key, value)| options.env(format!("PULP_STORAGE__{key}"), value));
         Settings::load(&options).map(|_| ()).unwrap_err().to_string()
     }
 

@@ -4,6 +4,7 @@
 //! the store is to send the object, because its own name is a digest. Signing may cost a request to the cloud (Google
 //! signs for those who have no key of their own), so a URL is handed out again for half of its life.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,6 @@ const REMEMBERED: u64 = 4096;
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Signs URLs.
-#[derive(Debug)]
 pub(super) struct Links {
     signer: Arc<dyn Signer>,
     renames: bool,
@@ -66,6 +66,13 @@ impl Links {
         let url = signed.map_err(failed)?;
         self.signed.insert(asked, url.clone());
         Ok(url)
+    }
+}
+
+/// Without the URLs, which are keys.
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").field("signer", &self.signer).field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 

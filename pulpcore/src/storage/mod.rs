@@ -95,7 +95,9 @@ pub struct Kept {
 
 /// Keeps what is there from being removed as unused before its new user has said so in the database.
 #[derive(Clone, Debug, Default)]
-struct Hold(#[expect(dead_code, reason = "what it holds is released when it is dropped")] Option<Arc<dyn Any + Send + Sync>>);
+struct Hold(
+    #[expect(dead_code, reason = "what it holds is released when it is dropped")] Option<Arc<dyn Any + Send + Sync>>,
+);
 
 impl Hold {
     /// Of a file with a lock, or of an object's path.

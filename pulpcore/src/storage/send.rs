@@ -86,7 +86,9 @@ impl Sender {
     async fn create(&self, location: &Path, bytes: Bytes) -> Result<()> {
         match self.store.put_opts(location, bytes.clone().into(), PutMode::Create.into()).await {
             // Either it is there, or this store has no condition for it.
-            Err(StoreError::AlreadyExists { .. } | StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
+            Err(
+                StoreError::AlreadyExists { .. } | StoreError::NotImplemented { .. } | StoreError::NotSupported { .. },
+            ) => {
                 if !self.is_there(location, bytes.len() as u64).await? {
                     self.store.put(location, bytes.into()).await.map_err(failed)?;
                 }

@@ -238,14 +238,12 @@ async fn concurrent_batches_are_all_kept() {
 }
 
 async fn keeps_concurrent_batches(fixture: &Fixture) {
-    let batches = (0..8_u8).map(|batch| {
-        async move {
-            let mut received = Vec::new();
-            for nth in 0..20_u8 {
-                received.push(fixture.receive(&[batch / 2, nth]).await);
-            }
-            fixture.storage.keep(received).await
+    let batches = (0..8_u8).map(|batch| async move {
+        let mut received = Vec::new();
+        for nth in 0..20_u8 {
+            received.push(fixture.receive(&[batch / 2, nth]).await);
         }
+        fixture.storage.keep(received).await
     });
     for outcome in futures::future::join_all(batches).await {
         assert_eq!(outcome.unwrap().len(), 20);

@@ -22,7 +22,6 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
-use tower::Service as _;
 
 use super::fixture::Threads;
 use crate::settings::{Secret, StorageKind, StorageSettings};
@@ -234,7 +233,7 @@ async fn answer(State(gate): State<Arc<Gate>>, request: Request) -> Response {
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
         }
         Verdict::Hold => std::future::pending().await,
-        Verdict::Pass => match gate.service.clone().call(request).await {
+        Verdict::Pass => match gate.service.call(request.map(s3s::Body::http_body_unsync)).await {
             Ok(response) => response.map(Body::new),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}")).into_response(),
         },
