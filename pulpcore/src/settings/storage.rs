@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_storage_that_is_half_named_is_refused() {
-        for (variables, said) in [
-            (&[("BUCKET", "b")][..], "'storage.bucket' (environment PULP_STORAGE__BUCKET) has no effect unless"),
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[("BUCKET", "b")], "'storage.bucket' (environment PULP_STORAGE__BUCKET) has no effect unless"),
             (&[("ACCOUNT", "a")], "unless storage.kind is \"azure\""),
             (&[("URL_LIFETIME", "0")], "'storage.url_lifetime'"),
             (&[("PREFIX", "a//b")], "'storage.prefix'"),
@@ -201,7 +201,8 @@ mod tests {
             (&[("ENDPOINT", "http://minio:9000")], "must be https unless storage.allow_http is set"),
             (&[("BUKCET", "b")], "did you mean PULP_STORAGE__BUCKET?"),
             (&[("KIND", "sftp")], "storage.kind"),
-        ] {
+        ];
+        for (variables, said) in cases {
             assert!(refused(variables).contains(said), "{variables:?}: {}", refused(variables));
         }
     }

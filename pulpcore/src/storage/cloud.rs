@@ -164,3 +164,80 @@ fn retry(settings: &StorageSettings) -> RetryConfig {
 fn unusable(error: object_store::Error) -> Error {
     Error::Config(format!("The settings of the section storage do not suffice: {error}."))
 }
+
+#[cfg(all(test, feature = "s3", feature = "azure", feature = "gcs"))]
+mod tests {
+    use axum::http::Method;
+    use url::Url;
+
+    use super::*;
+    use crate::settings::Secret;
+
+    fn named(kind: StorageKind) -> StorageSettings {
+        StorageSettings {
+            kind,
+            bucket: Some("pulp".to_owned()),
+            prefix: "shelf".to_owned(),
+            ..StorageSettings::default()
+        }
+    }
+
+    async fn link(settings: &StorageSettings) -> Url {
+        let links = connect(settings).unwrap().unwrap().links.unwrap();
+        links.link(&Path::from("artifact/ab/cd"), Method::GET, "a.txt", "text/plain").await.unwrap()
+    }
+
+    fn value(url: &Url, key: &str) -> Option<String> {
+        url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned())
+    }
+
+    #[test]
+    fn a_bucket_becomes_part_of_the_host_where_that_is_wanted() {
+        let settings = |virtual_host_style| StorageSettings { virtual_host_style, ..named(StorageKind::S3) };
+        let endpoint = "https://s3.example.test:9000";
+        assert_eq!(at_bucket(endpoint, &settings(false)).unwrap(), endpoint);
+        assert_eq!(at_bucket(endpoint, &settings(true)).unwrap(), "https://pulp.s3.example.test:9000");
+        assert!(matches!(at_bucket("http://127.0.0.1:9000", &settings(true)), Err(Error::Config(_))));
+    }
+
+    #[tokio::test]
+    async fn azure_signs_for_reading_and_cannot_rename() {
+        let settings = StorageSettings {
+            account: Some("someone".to_owned()),
+            account_key: Some(Secret::new("c2VjcmV0")),
+            ..named(StorageKind::Azure)
+        };
+        let url = link(&settings).await;
+        let begin = "https://someone.blob.core.windows.net/pulp/shelf/artifact/ab/cd?";
+        assert!(url.as_str().starts_with(begin), "{url}");
+        assert_eq!(value(&url, "sp").as_deref(), Some("r"));
+        assert!(value(&url, "sig").is_some() && !url.as_str().contains("a.txt"), "{url}");
+    }
+
+    #[tokio::test]
+    async fn google_signs_with_the_key_of_a_service_account_and_renames() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.json");
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
+        let account = serde_json::json!({
+            "type": "service_account",
+            "private_key": key,
+            "private_key_id": "1",
+            "client_email": "pulp@example.test",
+        });
+        std::fs::write(&file, account.to_string()).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let settings = StorageSettings { service_account_file: Some(file), ..named(StorageKind::Gcs) };
+        let url = link(&settings).await;
+        assert!(url.as_str().starts_with("https://storage.googleapis.com/pulp/shelf/artifact/ab/cd?"), "{url}");
+        assert_eq!(value(&url, "response-content-disposition").as_deref(), Some("attachment;filename=a.txt"));
+        assert!(value(&url, "X-Goog-Signature").is_some(), "{url}");
+    }
+
+    #[test]
+    fn settings_that_do_not_suffice_are_said_to() {
+        let missing = Some("/nowhere/key.json".to_owned());
+        let settings = StorageSettings { service_account_file: missing, ..named(StorageKind::Gcs) };
+        assert!(matches!(connect(&settings), Err(Error::Config(_))));
+    }
+}
