@@ -44,8 +44,9 @@ impl StorageKind {
     }
 }
 
-/// The section `[storage]`. What is not set here is looked for where the cloud's own programs look: in their environment
-/// variables (`AWS_…`, `AZURE_…`, `GOOGLE_…`), then at the service that hands out credentials to machines and containers.
+/// The section `[storage]`. If it has no key, credentials and whatever else it lacks are looked for where the cloud's own
+/// programs look: in their environment variables (`AWS_…`, `AZURE_…`, `GOOGLE_…`), then at the service that hands out
+/// credentials to machines and containers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StorageSettings {
     /// What keeps the artifacts; the rest of this section is for object stores.

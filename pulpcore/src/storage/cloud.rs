@@ -47,7 +47,10 @@ fn s3(settings: &StorageSettings) -> Result<Cloud> {
     use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 
     let conditional = if settings.conditional_put { S3ConditionalPut::ETagMatch } else { S3ConditionalPut::Disabled };
-    let mut builder = AmazonS3Builder::from_env()
+    // A key from here and a token from the environment would not fit together.
+    let given = settings.access_key_id.is_some();
+    let builder = if given { AmazonS3Builder::new() } else { AmazonS3Builder::from_env() };
+    let mut builder = builder
         .with_bucket_name(bucket(settings))
         .with_conditional_put(conditional)
         .with_virtual_hosted_style_request(settings.virtual_host_style)
@@ -95,7 +98,11 @@ fn at_bucket(endpoint: &str, settings: &StorageSettings) -> Result<String> {
 
 #[cfg(feature = "azure")]
 fn azure(settings: &StorageSettings) -> Result<Cloud> {
-    let mut builder = object_store::azure::MicrosoftAzureBuilder::from_env()
+    use object_store::azure::MicrosoftAzureBuilder;
+
+    let given = settings.account_key.is_some();
+    let builder = if given { MicrosoftAzureBuilder::new() } else { MicrosoftAzureBuilder::from_env() };
+    let mut builder = builder
         .with_container_name(bucket(settings))
         .with_client_options(client(settings))
         .with_retry(retry(settings));
@@ -116,7 +123,11 @@ fn azure(settings: &StorageSettings) -> Result<Cloud> {
 
 #[cfg(feature = "gcs")]
 fn gcs(settings: &StorageSettings) -> Result<Cloud> {
-    let mut builder = object_store::gcp::GoogleCloudStorageBuilder::from_env()
+    use object_store::gcp::GoogleCloudStorageBuilder;
+
+    let given = settings.service_account_file.is_some();
+    let builder = if given { GoogleCloudStorageBuilder::new() } else { GoogleCloudStorageBuilder::from_env() };
+    let mut builder = builder
         .with_bucket_name(bucket(settings))
         .with_client_options(client(settings))
         .with_retry(retry(settings));
