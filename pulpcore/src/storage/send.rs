@@ -99,68 +99,80 @@ impl Sender {
     }
 
     async fn upload(&self, location: &Path, size: u64, spooled: &Spooled) -> Result<()> {
-        let mut file = open(spooled).await?;
-        let mut upload = Unfinished(Some(self.store.put_multipart(location).await.map_err(failed)?));
+        let file = open(spooled).await?;
         let part_size = PART.max(size.div_ceil(MOST_PARTS));
-        // Tasks, so that those under way go on, and make room, while this one waits for room.
-        let mut sending = JoinSet::new();
-        let sent: Result<()> = async {
-            loop {
-                while let Some(sent) = sending.try_join_next() {
-                    sent.map_err(Error::internal)??;
-                }
-                let room = self.room(part_size).await?;
-                let (rest, bytes) = part(file, part_size).await?;
-                if bytes.is_empty() {
-                    break;
-                }
-                file = rest;
-                let sent = upload.get()?.put_part(bytes.into());
-                sending.spawn(async move {
-                    let sent = sent.await.map_err(failed);
-                    drop(room);
-                    sent
-                });
+        let upload = self.store.put_multipart(location).await.map_err(failed)?;
+        let mut upload = Unfinished { upload: Some(upload), parts: JoinSet::new() };
+        let sent = self.send_parts(&mut upload, file, part_size).await;
+        match sent {
+            Ok(()) => upload.upload = None,
+            Err(_) => {
+                // A part that arrives after the upload was given up would stay.
+                while upload.parts.join_next().await.is_some() {}
+                give_up(upload.upload.take()).await;
             }
-            while let Some(sent) = sending.join_next().await {
-                sent.map_err(Error::internal)??;
-            }
-            upload.get()?.complete().await.map(drop).map_err(failed)
-        }
-        .await;
-        if sent.is_ok() {
-            upload.0 = None;
-        } else {
-            sending.shutdown().await;
-            upload.give_up().await;
         }
         sent
+    }
+
+    async fn send_parts(&self, upload: &mut Unfinished, mut file: File, part_size: u64) -> Result<()> {
+        loop {
+            let room = self.room(part_size).await?;
+            let (rest, bytes) = part(file, part_size).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            file = rest;
+            let sent = upload.open()?.put_part(bytes.into());
+            // A task, so that it goes on, and makes room, while this one waits for room.
+            upload.parts.spawn(async move {
+                let sent = sent.await.map_err(failed);
+                drop(room);
+                sent
+            });
+            while let Some(sent) = upload.parts.try_join_next() {
+                sent.map_err(Error::internal)??;
+            }
+        }
+        while let Some(sent) = upload.parts.join_next().await {
+            sent.map_err(Error::internal)??;
+        }
+        upload.open()?.complete().await.map(drop).map_err(failed)
     }
 }
 
 /// An upload in parts that was not put together yet.
-struct Unfinished(Option<Box<dyn MultipartUpload>>);
+struct Unfinished {
+    upload: Option<Box<dyn MultipartUpload>>,
+    parts: JoinSet<Result<()>>,
+}
 
 impl Unfinished {
-    fn get(&mut self) -> Result<&mut Box<dyn MultipartUpload>> {
-        self.0.as_mut().ok_or_else(|| Error::internal("an upload goes on after its end"))
-    }
-
-    async fn give_up(&mut self) {
-        if let Some(mut upload) = self.0.take()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::warn!(%error, "parts of a failed upload stay in the object store");
-        }
+    fn open(&mut self) -> Result<&mut Box<dyn MultipartUpload>> {
+        self.upload.as_mut().ok_or_else(|| Error::internal("an upload goes on after its end"))
     }
 }
 
 /// Whoever waited for it has gone away.
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let (Some(upload), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(async move { Self(Some(upload)).give_up().await });
+        if self.upload.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (upload, mut parts) = (self.upload.take(), std::mem::take(&mut self.parts));
+            runtime.spawn(async move {
+                parts.shutdown().await;
+                give_up(upload).await;
+            });
         }
+    }
+}
+
+async fn give_up(upload: Option<Box<dyn MultipartUpload>>) {
+    if let Some(mut upload) = upload
+        && let Err(error) = upload.abort().await
+    {
+        tracing::warn!(%error, "parts of a failed upload stay in the object store");
     }
 }
 

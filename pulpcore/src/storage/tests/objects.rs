@@ -56,9 +56,15 @@ async fn a_sender_who_goes_away_half_way_leaves_nothing() {
     let server = fixture.server();
     server.rule(|request| if is_second_part(request) { Verdict::Hold } else { Verdict::Pass });
     let received = fixture.receive(&large()).await;
+    let halfway = async {
+        for part in ["partNumber=1", "partNumber=3"] {
+            server.answer(|request| request.query.contains(part)).await;
+        }
+        server.arrival(is_second_part).await;
+    };
     tokio::select! {
         _ = fixture.storage.keep_one(received) => panic!("the second part never ends"),
-        () = server.arrival(is_second_part) => {}
+        () = halfway => {}
     }
     server.answer(is_given_up).await;
     assert_eq!((server.keys(), server.unfinished(), fixture.spooled()), (vec![], 0, 0));
