@@ -102,10 +102,8 @@ fn azure(settings: &StorageSettings) -> Result<Cloud> {
 
     let given = settings.account_key.is_some();
     let builder = if given { MicrosoftAzureBuilder::new() } else { MicrosoftAzureBuilder::from_env() };
-    let mut builder = builder
-        .with_container_name(bucket(settings))
-        .with_client_options(client(settings))
-        .with_retry(retry(settings));
+    let mut builder =
+        builder.with_container_name(bucket(settings)).with_client_options(client(settings)).with_retry(retry(settings));
     if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_endpoint(endpoint.clone());
     }
@@ -127,10 +125,8 @@ fn gcs(settings: &StorageSettings) -> Result<Cloud> {
 
     let given = settings.service_account_file.is_some();
     let builder = if given { GoogleCloudStorageBuilder::new() } else { GoogleCloudStorageBuilder::from_env() };
-    let mut builder = builder
-        .with_bucket_name(bucket(settings))
-        .with_client_options(client(settings))
-        .with_retry(retry(settings));
+    let mut builder =
+        builder.with_bucket_name(bucket(settings)).with_client_options(client(settings)).with_retry(retry(settings));
     if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_base_url(endpoint);
     }
