@@ -89,13 +89,13 @@ impl App {
             .iter()
             .map(|name| name.parse().map_err(|error| Error::Config(format!("allowed_content_checksums: {error}"))))
             .collect::<Result<_>>()?;
-        let storage = Storage::open(StorageConfig {
+        let config = StorageConfig {
             root: settings.media_root.clone(),
             spool: settings.working_directory.clone(),
             durable: settings.durable,
             algorithms,
-        })
-        .await?;
+        };
+        let storage = Storage::open_as(&settings.storage, config).await?;
         let secrets = Secrets::open(&settings.db_encryption_key)?;
         let default = domain::Entity::find().filter(domain::Column::Name.eq("default")).one(db.read()).await?;
         let domain =

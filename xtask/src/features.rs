@@ -10,7 +10,7 @@ use crate::workspace::{DATABASES, plugin_features};
 use crate::{sh, start};
 
 /// Features that stand neither for a plugin nor for a database.
-const EXTRAS: [&str; 1] = ["otel"];
+const EXTRAS: [&str; 4] = ["otel", "s3", "azure", "gcs"];
 
 /// Nothing to choose yet.
 #[derive(clap::Args)]

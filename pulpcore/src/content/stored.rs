@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
 use super::conditions::{Version, Wanted};
 use super::resolve::Stored;
-use super::{ARTIFACT_SIZE, Ask, empty, media_type};
+use super::{ARTIFACT_SIZE, Ask, empty, media_type, text};
 use crate::app::App;
 use crate::error::{Error, Result};
 
@@ -44,6 +44,9 @@ pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_
         }
         Wanted::Whole => (StatusCode::OK, 0..size),
     };
+    if let Some(redirect) = redirect(app, stored, name, ask).await? {
+        return Ok(redirect);
+    }
     headers.insert(header::CONTENT_TYPE, media_type(name));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
@@ -61,6 +64,25 @@ pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_
         Body::from_stream(reading.body)
     };
     Ok(response)
+}
+
+/// Sends the client to the object store, if that is where the artifact lies and the operator wants it so. A client repeats
+/// its range and its conditions there.
+async fn redirect(app: &App, stored: &Stored, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
+    if !app.settings.redirect_to_object_storage || !app.storage.is_remote() {
+        return Ok(None);
+    }
+    let method = if ask.head { Method::HEAD } else { Method::GET };
+    let (last, media_type) = (name.rsplit('/').next().unwrap_or(name), media_type(name));
+    let media_type = media_type.to_str().map_err(Error::internal)?;
+    let Some(url) = app.storage.link(&stored.file, method, last, media_type).await? else { return Ok(None) };
+    let mut response = text(StatusCode::FOUND);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::try_from(url.as_str()).map_err(Error::internal)?);
+    headers.insert(ARTIFACT_SIZE, HeaderValue::from(stored.size));
+    // Whoever has the URL may use it, for a while: a guard must be asked each time, and nobody keeps it for longer.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(Some(response))
 }
 
 /// `Content-Range` of a part.

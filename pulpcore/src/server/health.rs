@@ -208,11 +208,20 @@ impl Health {
             tokio::task::spawn_blocking(look).await
         };
         match timeout(PATIENCE, look).await {
-            Ok(Ok(None)) => Check::default(),
+            Ok(Ok(None)) => self.objects().await,
             Ok(Ok(Some(Obstacle::Media))) => Check::fail("The media folder cannot be written."),
             Ok(Ok(Some(Obstacle::Full))) => Check::fail("The media folder's file system is full."),
             Ok(Ok(Some(Obstacle::Spool))) => Check::fail("The folder for temporary files cannot be written."),
             Ok(Err(_)) | Err(_) => Check::fail("The media folder's file system does not answer."),
+        }
+    }
+
+    /// The object store, if that is where artifacts lie.
+    async fn objects(&self) -> Check {
+        match timeout(PATIENCE, self.app.storage.answers()).await {
+            Ok(Ok(())) => Check::default(),
+            Ok(Err(_)) => Check::fail("The object storage cannot be used."),
+            Err(_) => Check::fail(format!("The object storage does not answer within {} seconds.", PATIENCE.as_secs())),
         }
     }
 }

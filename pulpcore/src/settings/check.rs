@@ -63,6 +63,9 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
     ] {
         problems.require(number > 0, key, "must be at least 1");
     }
+    for (key, holds, rule) in settings.storage.rules() {
+        problems.require(holds, key, &rule);
+    }
     if let Some(password) = &settings.admin_password {
         problems.require(!password.expose().is_empty(), "admin_password", "must not be empty");
     }

@@ -29,6 +29,7 @@ mod load;
 mod names;
 mod plugin;
 mod problem;
+mod storage;
 mod switch;
 mod text;
 mod types;
@@ -42,6 +43,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::load::{Loaded, Options, Shown};
 pub use self::plugin::{PluginSettings, Sections};
+pub use self::storage::{StorageKind, StorageSettings};
 pub use self::switch::Switch;
 pub(crate) use self::types::MASK;
 pub use self::types::{DatabaseUrl, LogFormat, OnDemand, Role, Secret};
@@ -61,11 +63,13 @@ pub struct Settings {
     pub database_url: DatabaseUrl,
     /// The most connections that one process keeps to the database.
     pub database_pool_size: u32,
-    /// Where artifacts are stored. Default: `media` in [`Self::data_dir`].
+    /// The folder in which artifacts are stored, unless [`Self::storage`] says otherwise. Default: `media` in [`Self::data_dir`].
     pub media_root: PathBuf,
     /// Where unfinished downloads and uploads lie. Default: `.spool` in [`Self::media_root`], so that finishing one is
     /// a rename within one file system.
     pub working_directory: PathBuf,
+    /// What keeps the artifacts: a folder, or an object store.
+    pub storage: StorageSettings,
     /// The file with the key, or keys, that encrypt remote passwords in the database; see [`crate::secrets`].
     /// Processes that share a database must share this file. Default: `keys/database.key` in [`Self::data_dir`].
     pub db_encryption_key: PathBuf,
@@ -112,6 +116,9 @@ pub struct Settings {
     /// For how many seconds the files of a publication are still found after a distribution has gone on to a newer one; 0
     /// not at all.
     pub distributed_publication_retention_period: u64,
+    /// Whether the content service sends clients to the object store for what it keeps, or passes it on itself. No effect
+    /// on a folder.
+    pub redirect_to_object_storage: bool,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
@@ -239,6 +246,7 @@ impl Settings {
             database_pool_size: 10,
             working_directory: media_root.join(".spool"),
             media_root,
+            storage: StorageSettings::default(),
             db_encryption_key: data_dir.join("keys").join("database.key"),
             data_dir,
             allowed_import_paths: Vec::new(),
@@ -258,6 +266,7 @@ impl Settings {
             allowed_content_checksums: strings(&["sha224", "sha256", "sha384", "sha512"]),
             on_demand: OnDemand::Save,
             distributed_publication_retention_period: 3 * 24 * 60 * 60,
+            redirect_to_object_storage: true,
             hide_guarded_distributions: false,
             durable: true,
             sync_max_in_flight_mb: 64,

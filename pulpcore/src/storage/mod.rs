@@ -8,30 +8,40 @@
 //! The bytes lie in a local folder (the default) or in any [`ObjectStore`], under the paths that Pulp uses.
 
 mod barrier;
+mod cloud;
 mod digest;
 mod folder;
+mod holds;
+#[cfg_attr(
+    not(any(feature = "s3", feature = "azure", feature = "gcs")),
+    allow(dead_code, reason = "what only the clouds can do is compiled and tested in every build")
+)]
+mod links;
 mod obstacle;
 mod parts;
 mod read;
 mod receive;
 mod remote;
+mod send;
 mod spool;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::http::Method;
 use bytes::Bytes;
 use futures::Stream;
 use object_store::ObjectStore;
 use time::OffsetDateTime;
 use tokio::task::JoinError;
+use url::Url;
 use uuid::Uuid;
 
 pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
@@ -39,8 +49,9 @@ pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
-use self::{folder::Folder, remote::Remote, spool::Spool};
+use self::{cloud::Cloud, folder::Folder, remote::Remote, spool::Spool};
 use crate::error::{Error, Result};
+use crate::settings::StorageSettings;
 
 /// Where artifacts lie and how they come there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,13 +97,16 @@ pub struct Kept {
     hold: Hold,
 }
 
-/// Keeps a file that was there already from being removed as unused before its new user has said so in the database.
+/// Keeps what is there from being removed as unused before its new user has said so in the database.
 #[derive(Clone, Debug, Default)]
-struct Hold(#[expect(dead_code, reason = "the lock is released when the file is closed")] Option<Arc<File>>);
+struct Hold(
+    #[expect(dead_code, reason = "what it holds is released when it is dropped")] Option<Arc<dyn Any + Send + Sync>>,
+);
 
 impl Hold {
-    fn of(file: File) -> Self {
-        Self(Some(Arc::new(file)))
+    /// Of a file with a lock, or of an object's path.
+    fn of(held: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(held)))
     }
 }
 
@@ -129,13 +143,26 @@ impl Storage {
         Self::with_backend(Backend::Folder(Arc::new(folder)), config).await
     }
 
+    /// Artifacts where the settings say. Of the configuration, `root` and `durable` are for a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if this build lacks such a storage, if the settings do not suffice for it, or if a folder cannot
+    /// be made or opened. Whether an object store answers is not asked: it may be away for a moment.
+    pub async fn open_as(settings: &StorageSettings, config: StorageConfig) -> Result<Self> {
+        match cloud::connect(settings)? {
+            None => Self::open(config).await,
+            Some(cloud) => Self::with_backend(Backend::Remote(Remote::new(cloud)), config).await,
+        }
+    }
+
     /// Artifacts in an object store. Of the configuration, `root` and `durable` mean nothing then.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if the spool cannot be made or opened.
     pub async fn open_store(store: Arc<dyn ObjectStore>, config: StorageConfig) -> Result<Self> {
-        Self::with_backend(Backend::Remote(Remote::new(store)), config).await
+        Self::with_backend(Backend::Remote(Remote::new(Cloud { store, links: None })), config).await
     }
 
     async fn with_backend(backend: Backend, config: StorageConfig) -> Result<Self> {
@@ -180,7 +207,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when the storage is full, [`Error::Internal`] for any other fault.
+    /// [`Error::Unavailable`] when the storage is full or does not answer, [`Error::Internal`] for any other fault.
     pub async fn keep(&self, batch: Vec<Received>) -> Result<Vec<Kept>> {
         match &self.0.backend {
             Backend::Folder(folder) => folder.keep(&self.0.spool, batch).await,
@@ -249,7 +276,7 @@ impl Storage {
     /// Whoever keeps the same bytes in this very moment finds them here and is about to insert a row. So what is being
     /// kept is spared ([`Kept`] holds a lock until it is dropped), and `used` has the last word: it is asked for those of
     /// the given paths that have a row, after nobody can begin to use the others any more. (An object store knows no
-    /// locks; there `used` is all there is.)
+    /// locks, and a lock is seen by this process alone: between processes `used` is all there is.)
     ///
     /// # Errors
     ///
@@ -270,10 +297,11 @@ impl Storage {
                     folder.unlink(locked).await?;
                 }
                 Backend::Remote(remote) => {
-                    let used = used(paths.to_vec()).await?;
-                    let unused: Vec<_> = paths.iter().filter(|path| !used.contains(*path)).cloned().collect();
-                    removed += unused.len() as u64;
+                    let locked = remote.lock(paths);
+                    let used = used(locked.paths.clone()).await?;
+                    let unused: Vec<_> = locked.paths.iter().filter(|path| !used.contains(*path)).cloned().collect();
                     remote.delete(&unused).await?;
+                    removed += unused.len() as u64;
                 }
             }
         }
@@ -378,6 +406,25 @@ impl Storage {
     /// nothing can lie.
     pub fn artifact_path(sha256: &str) -> String {
         artifact_path(sha256)
+    }
+
+    /// A URL under which whoever has it can fetch what lies at a path from the object store, by this method, for a while
+    /// ([`StorageSettings::url_lifetime`]). The store is asked to send it under this name and as this media type; Azure
+    /// cannot be. `None` if it lies in a folder. Whether something is there is not looked up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the cloud does not sign.
+    pub async fn link(&self, path: &str, method: Method, name: &str, media_type: &str) -> Result<Option<Url>> {
+        match &self.0.backend {
+            Backend::Folder(_) => Ok(None),
+            Backend::Remote(remote) => remote.link(path, method, name, media_type).await,
+        }
+    }
+
+    /// Whether artifacts lie in an object store.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.0.backend, Backend::Remote(_))
     }
 
     /// Where a path lies on the local disk, if it lies there at all; whether something is there is not looked up.

@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::{Backend, Storage};
+use crate::error::Result;
 
 /// What is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,21 @@ impl Storage {
             }
         }
         (!is_writable(self.0.spool.folder())).then_some(Obstacle::Spool)
+    }
+}
+
+impl Storage {
+    /// Asks the object store for something small: whether it is there, and knows the bucket and the key. A folder always
+    /// answers; see [`Self::obstacle`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) if it does not answer, or refuses.
+    pub(crate) async fn answers(&self) -> Result<()> {
+        match &self.0.backend {
+            Backend::Folder(_) => Ok(()),
+            Backend::Remote(remote) => remote.answers().await,
+        }
     }
 }
 

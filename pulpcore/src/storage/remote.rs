@@ -1,37 +1,41 @@
 //! Artifacts in any object store.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use axum::http::Method;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, WriteMultipart};
+use object_store::{Error as StoreError, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt};
+use url::Url;
 use uuid::Uuid;
 
+use super::cloud::Cloud;
+use super::holds::{Holds, Removing};
+use super::links::Links;
 use super::parts::{UPLOADS, upload_path};
 use super::read::{Reading, within};
 use super::receive::{Body, Received};
-use super::spool::Spooled;
-use super::{Hold, Kept, artifact_path, blocking, is_artifact_name, not_found};
+use super::send::Sender;
+use super::{ARTIFACTS, Hold, Kept, artifact_path, is_artifact_name, not_found};
 use crate::error::{Error, Result};
 
-/// The unit in which large bodies are sent; smaller ones go in one request. S3 wants parts of at least 5 MiB.
-const PART: usize = 8 * 1024 * 1024;
-
-/// How many parts of a body are under way at a time, and how many bodies of a batch. Together they bound the memory.
-const PARTS: usize = 2;
-const BODIES: usize = 4;
+/// How many bodies of a batch are under way at a time: most are small, and wait for the store's answer.
+const BODIES: usize = 16;
 
 /// An object store; it makes durable what it acknowledges.
 #[derive(Clone, Debug)]
-pub(super) struct Remote(Arc<dyn ObjectStore>);
+pub(super) struct Remote {
+    store: Arc<dyn ObjectStore>,
+    sender: Arc<Sender>,
+    links: Option<Arc<Links>>,
+    holds: Arc<Holds>,
+}
 
 impl Remote {
-    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self(store)
+    pub(super) fn new(Cloud { store, links }: Cloud) -> Self {
+        let sender = Arc::new(Sender::new(Arc::clone(&store)));
+        Self { store, sender, links: links.map(Arc::new), holds: Arc::default() }
     }
 
     pub(super) async fn keep(&self, batch: Vec<Received>) -> Result<Vec<Kept>> {
@@ -41,39 +45,44 @@ impl Remote {
     async fn keep_one(&self, received: Received) -> Result<Kept> {
         let Received { size, digests, body } = received;
         let path = artifact_path(digests.sha256());
-        self.store(&path, size, body).await?;
-        Ok(Kept { path, size, digests, hold: Hold::default() })
+        let held = self.holds.hold(&path).await;
+        let turn = held.turn.lock().await;
+        self.sender.send(&parse(&path)?, size, body).await?;
+        drop(turn);
+        Ok(Kept { path, size, digests, hold: Hold::of(held) })
     }
 
-    /// Puts a body at a path.
+    /// Puts a body at a path that is its alone.
     pub(super) async fn store(&self, path: &str, size: u64, body: Body) -> Result<()> {
-        let location = parse(path)?;
-        match body {
-            Body::Memory(bytes) => self.create(&location, bytes).await,
-            Body::Spooled(spooled) if size <= PART as u64 => {
-                let (_, bytes) = part(open(&spooled).await?).await?;
-                self.create(&location, bytes).await
-            }
-            Body::Spooled(spooled) => {
-                // A multipart upload cannot be conditional everywhere.
-                if self.size(path).await? == Some(size) { Ok(()) } else { self.upload(&location, &spooled).await }
-            }
+        self.sender.send(&parse(path)?, size, body).await
+    }
+
+    /// Takes the paths that nobody in this process is about to use, and keeps others from it.
+    pub(super) fn lock(&self, paths: &[String]) -> Removing {
+        self.holds.remove(paths)
+    }
+
+    /// A URL under which a client can fetch an object by itself; `None` if this store cannot make one.
+    pub(super) async fn link(&self, path: &str, method: Method, name: &str, media_type: &str) -> Result<Option<Url>> {
+        match &self.links {
+            Some(links) => links.link(&parse(path)?, method, name, media_type).await.map(Some),
+            None => Ok(None),
         }
     }
 
     /// The artifacts' objects below a prefix that were put before a second of the Unix epoch.
     pub(super) async fn untouched(&self, below: String, since: i64) -> Result<Vec<String>> {
-        let listed = self.0.list(Some(&Path::from(below)));
+        let listed = self.store.list(Some(&Path::from(below)));
         let old = listed.try_filter_map(async |object| {
             let is_ours = object.location.filename().is_some_and(is_artifact_name);
             Ok((is_ours && object.last_modified.timestamp() < since).then(|| object.location.to_string()))
         });
-        Ok(old.try_collect().await?)
+        old.try_collect().await.map_err(failed)
     }
 
     /// The uploads of which parts are stored.
     pub(super) async fn uploads(&self) -> Result<Vec<Uuid>> {
-        let listed = self.0.list_with_delimiter(Some(&Path::from(UPLOADS))).await?;
+        let listed = self.store.list_with_delimiter(Some(&Path::from(UPLOADS))).await.map_err(failed)?;
         let names = listed.common_prefixes.iter().filter_map(|path| Uuid::parse_str(path.filename()?).ok());
         Ok(names.collect())
     }
@@ -81,91 +90,67 @@ impl Remote {
     /// Deletes the parts of an upload.
     pub(super) async fn discard(&self, upload: Uuid) -> Result<()> {
         let prefix = Path::from(upload_path(upload));
-        let parts: Vec<String> =
-            self.0.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect().await?;
+        let listed = self.store.list(Some(&prefix)).map_ok(|object| object.location.to_string());
+        let parts: Vec<String> = listed.try_collect().await.map_err(failed)?;
         self.delete(&parts).await
-    }
-
-    /// Puts an object that is not overwritten if it exists, unless it is damaged.
-    async fn create(&self, location: &Path, bytes: Bytes) -> Result<()> {
-        match self.0.put_opts(location, bytes.clone().into(), PutMode::Create.into()).await {
-            Err(StoreError::AlreadyExists { .. }) => {
-                if self.0.head(location).await?.size != bytes.len() as u64 {
-                    tracing::warn!(path = %location, "a damaged artifact is replaced");
-                    self.0.put(location, bytes.into()).await?;
-                }
-                Ok(())
-            }
-            outcome => Ok(outcome.map(drop)?),
-        }
-    }
-
-    async fn upload(&self, location: &Path, spooled: &Spooled) -> Result<()> {
-        let mut file = open(spooled).await?;
-        let mut upload = WriteMultipart::new_with_chunk_size(self.0.put_multipart(location).await?, PART);
-        let sent: Result<()> = async {
-            loop {
-                let (rest, bytes) = part(file).await?;
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                file = rest;
-                upload.wait_for_capacity(PARTS).await?;
-                upload.put(bytes);
-            }
-        }
-        .await;
-        match sent {
-            Ok(()) => Ok(upload.finish().await.map(drop)?),
-            Err(error) => {
-                if let Err(error) = upload.abort().await {
-                    tracing::warn!(%error, "parts of a failed upload stay in the object store");
-                }
-                Err(error)
-            }
-        }
     }
 
     pub(super) async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Reading> {
         let location = parse(path)?;
-        let asked = match &range {
-            Some(range) => {
-                // A store refuses an empty range, and one that begins beyond the end, instead of yielding nothing.
-                let size = self.0.head(&location).await.map_err(missing)?.size;
-                let range = within(size, Some(range.clone()));
-                if range.is_empty() {
-                    return Ok(Reading { size, range, body: stream::empty().boxed() });
-                }
-                Some(GetRange::Bounded(range))
-            }
-            None => None,
+        let Some(range) = range else { return Ok(reading(self.get(&location, None).await.map_err(missing)?)) };
+        // A store refuses an empty range, and one that begins beyond the end, instead of yielding nothing.
+        let refusal = match range.is_empty() {
+            true => None,
+            false => match self.get(&location, Some(GetRange::Bounded(range.clone()))).await {
+                Ok(got) => return Ok(reading(got)),
+                Err(error @ StoreError::NotFound { .. }) => return Err(missing(error)),
+                Err(error) => Some(error),
+            },
         };
-        let options = GetOptions { range: asked, ..GetOptions::default() };
-        let got = self.0.get_opts(&location, options).await.map_err(missing)?;
-        let (size, range) = (got.meta.size, got.range.clone());
-        Ok(Reading { size, range, body: got.into_stream().map_err(Error::from).boxed() })
+        let size = self.store.head(&location).await.map_err(missing)?.size;
+        let range = within(size, Some(range));
+        match refusal {
+            Some(error) if !range.is_empty() => Err(failed(error)),
+            _ => Ok(Reading { size, range, body: stream::empty().boxed() }),
+        }
+    }
+
+    async fn get(&self, location: &Path, range: Option<GetRange>) -> object_store::Result<GetResult> {
+        self.store.get_opts(location, GetOptions { range, ..GetOptions::default() }).await
     }
 
     pub(super) async fn size(&self, path: &str) -> Result<Option<u64>> {
         let Ok(location) = parse(path) else { return Ok(None) };
-        match self.0.head(&location).await {
+        match self.store.head(&location).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(failed(error)),
         }
     }
 
     pub(super) async fn delete(&self, paths: &[String]) -> Result<()> {
         let locations: Vec<_> = paths.iter().filter_map(|path| parse(path).ok()).map(Ok).collect();
-        let mut deleted = self.0.delete_stream(stream::iter(locations).boxed());
+        let mut deleted = self.store.delete_stream(stream::iter(locations).boxed());
         while let Some(outcome) = deleted.next().await {
             match outcome {
                 Err(StoreError::NotFound { .. }) => {}
-                outcome => drop(outcome?),
+                outcome => drop(outcome.map_err(failed)?),
             }
         }
         Ok(())
     }
+
+    /// Whether the store answers, and knows the bucket and the key.
+    pub(super) async fn answers(&self) -> Result<()> {
+        match self.store.list(Some(&Path::from(format!("{ARTIFACTS}/00")))).next().await {
+            Some(Err(error)) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn reading(got: GetResult) -> Reading {
+    Reading { size: got.meta.size, range: got.range.clone(), body: got.into_stream().map_err(failed).boxed() }
 }
 
 /// A path that leads nowhere else; others cannot exist.
@@ -179,21 +164,12 @@ fn parse(path: &str) -> Result<Path> {
 fn missing(error: StoreError) -> Error {
     match error {
         StoreError::NotFound { .. } => not_found(),
-        error => error.into(),
+        error => failed(error),
     }
 }
 
-async fn open(spooled: &Spooled) -> Result<File> {
-    let path = spooled.path().to_owned();
-    blocking(move || File::open(path)).await
-}
-
-/// Reads the next part of a file; empty at its end.
-async fn part(file: File) -> Result<(File, Bytes)> {
-    blocking(move || {
-        let mut part = Vec::new();
-        (&file).take(PART as u64).read_to_end(&mut part)?;
-        Ok((file, part.into()))
-    })
-    .await
+/// What the store answers when it is away, or will not have us. The reason is for the log: it names hosts and buckets.
+pub(super) fn failed(error: StoreError) -> Error {
+    tracing::error!(%error, "the object storage failed");
+    Error::Unavailable("The object storage cannot be used at the moment.".to_owned())
 }

@@ -7,9 +7,14 @@ use object_store::memory::InMemory;
 
 use super::*;
 
+#[cfg(feature = "testkit-s3")]
+mod objects;
+
 struct Fixture {
     storage: Storage,
     folder: tempfile::TempDir,
+    #[cfg(feature = "testkit-s3")]
+    s3: Option<crate::testkit::S3Server>,
 }
 
 impl Fixture {
@@ -25,17 +30,32 @@ impl Fixture {
     async fn folder(durable: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::open(Self::config(&folder, durable)).await.unwrap();
-        Self { storage, folder }
+        Self::of(storage, folder)
+    }
+
+    fn of(storage: Storage, folder: tempfile::TempDir) -> Self {
+        Self {
+            storage,
+            folder,
+            #[cfg(feature = "testkit-s3")]
+            s3: None,
+        }
     }
 
     async fn store() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Self::config(&folder, true);
-        Self { storage: Storage::open_store(Arc::new(InMemory::new()), config).await.unwrap(), folder }
+        Self::of(Storage::open_store(Arc::new(InMemory::new()), config).await.unwrap(), folder)
     }
 
-    async fn each() -> [Self; 3] {
-        [Self::folder(true).await, Self::folder(false).await, Self::store().await]
+    async fn each() -> Vec<Self> {
+        vec![
+            Self::folder(true).await,
+            Self::folder(false).await,
+            Self::store().await,
+            #[cfg(feature = "testkit-s3")]
+            Self::s3(|_| {}).await,
+        ]
     }
 
     async fn receive(&self, body: &[u8]) -> Received {
@@ -174,7 +194,7 @@ async fn deleting_what_is_missing_is_a_success() {
 
 #[tokio::test]
 async fn no_path_leads_out() {
-    for fixture in Fixture::each().await {
+    for fixture in [Fixture::folder(true).await, Fixture::store().await] {
         let secret = fixture.folder.path().join("secret");
         fs::write(&secret, "secret").unwrap();
         let absolute = secret.to_str().unwrap().to_owned();
@@ -212,20 +232,22 @@ async fn digests_that_are_none_name_nothing() {
 #[tokio::test]
 async fn concurrent_batches_are_all_kept() {
     let fixture = Fixture::folder(true).await;
-    let batches = (0..8_u8).map(|batch| {
-        let fixture = &fixture;
-        async move {
-            let mut received = Vec::new();
-            for nth in 0..20_u8 {
-                received.push(fixture.receive(&[batch / 2, nth]).await);
-            }
-            fixture.storage.keep(received).await
+    keeps_concurrent_batches(&fixture).await;
+    assert_eq!(fixture.media().len(), 4 * 20);
+    keeps_concurrent_batches(&Fixture::store().await).await;
+}
+
+async fn keeps_concurrent_batches(fixture: &Fixture) {
+    let batches = (0..8_u8).map(|batch| async move {
+        let mut received = Vec::new();
+        for nth in 0..20_u8 {
+            received.push(fixture.receive(&[batch / 2, nth]).await);
         }
+        fixture.storage.keep(received).await
     });
     for outcome in futures::future::join_all(batches).await {
         assert_eq!(outcome.unwrap().len(), 20);
     }
-    assert_eq!(fixture.media().len(), 4 * 20);
     assert_eq!(fixture.spooled(), 0);
 }
 
@@ -357,7 +379,12 @@ fn only_what_the_storage_names_counts_as_an_artifacts_file() {
 
 #[tokio::test]
 async fn what_is_being_kept_again_is_not_removed_and_what_is_unused_is() {
-    let fixture = Fixture::folder(true).await;
+    for fixture in Fixture::each().await {
+        removes_what_is_unused(&fixture).await;
+    }
+}
+
+async fn removes_what_is_unused(fixture: &Fixture) {
     let storage = &fixture.storage;
     let path = storage.keep_one(fixture.receive(b"again").await).await.unwrap().path;
     let nobody = |_| async { Ok(HashSet::new()) };

@@ -92,7 +92,7 @@ impl FixtureServer {
     /// When the address cannot be bound.
     pub async fn bind(address: impl ToSocketAddrs + Send + 'static) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("fixture").enable_all().build()?;
-        let engine = Threads(Some(runtime));
+        let engine = Threads::of(runtime);
         let bound = engine.handle().spawn(async move { TcpListener::bind(address).await });
         let listener = bound.await.map_err(io::Error::other)??;
         let address = listener.local_addr()?;
@@ -223,10 +223,14 @@ impl FixtureServer {
 /// The runtime that serves. It is stopped in the background, because runtimes must not block when they are dropped
 /// within another one.
 #[derive(Debug)]
-struct Threads(Option<Runtime>);
+pub(super) struct Threads(Option<Runtime>);
 
 impl Threads {
-    fn handle(&self) -> &tokio::runtime::Handle {
+    pub(super) fn of(runtime: Runtime) -> Self {
+        Self(Some(runtime))
+    }
+
+    pub(super) fn handle(&self) -> &tokio::runtime::Handle {
         self.0.as_ref().expect("the runtime is only taken by drop").handle()
     }
 }

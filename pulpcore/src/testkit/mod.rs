@@ -8,6 +8,7 @@
 //! - [`conformance`]: what every plugin must do, whatever its content is.
 //! - [`fixture`]: [`FixtureServer`], an HTTP server that plays a remote.
 //! - [`faults`]: [`Fault`], the ways in which that remote can fail.
+//! - `s3` (feature `testkit-s3`): `S3Server`, an object store, and `both_databases_on_s3!`.
 //! - [`postgres`]: [`Database`], a fresh PostgreSQL database for one test, on a cluster that all test processes share.
 
 mod answer;
@@ -18,11 +19,15 @@ pub mod faults;
 pub mod fixture;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "testkit-s3")]
+pub mod s3;
 mod server;
 mod template;
 
 pub use self::answer::{Answer, Ended};
 pub use self::events::Events;
+#[cfg(feature = "testkit-s3")]
+pub use self::s3::S3Server;
 pub use self::server::{Backend, TestPulp};
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};

@@ -44,6 +44,8 @@ pub struct TestPulp {
     client: reqwest::Client,
     finished: bool,
     folder: TempDir,
+    #[cfg(feature = "testkit-s3")]
+    s3: Option<super::S3Server>,
     #[cfg(feature = "postgres")]
     _database: Option<super::TestDatabase>,
 }
@@ -92,6 +94,8 @@ impl TestPulp {
             client: client(),
             finished: false,
             folder,
+            #[cfg(feature = "testkit-s3")]
+            s3: None,
             #[cfg(feature = "postgres")]
             _database: database,
         };
@@ -106,6 +110,32 @@ impl TestPulp {
         F: for<'a> FnOnce(&'a mut Self) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
     {
         let mut pulp = Self::on(backend).await;
+        test(&mut pulp).await;
+        pulp.finish().await;
+    }
+
+    /// A server on the given database that keeps its artifacts in an S3 server of its own.
+    #[cfg(feature = "testkit-s3")]
+    pub async fn on_s3(backend: Backend) -> Self {
+        let s3 = super::S3Server::start().await;
+        let mut pulp = Self::with(backend, |settings| settings.storage = s3.settings()).await;
+        pulp.s3 = Some(s3);
+        pulp
+    }
+
+    /// The S3 server of a server that was made [`on_s3`](Self::on_s3).
+    #[cfg(feature = "testkit-s3")]
+    pub fn s3(&self) -> &super::S3Server {
+        self.s3.as_ref().expect("the server keeps its artifacts on S3")
+    }
+
+    /// [`Self::story`] with the artifacts on S3; what [`both_databases_on_s3!`](crate::both_databases_on_s3) expands to.
+    #[cfg(feature = "testkit-s3")]
+    pub async fn story_on_s3<F>(backend: Backend, test: F)
+    where
+        F: for<'a> FnOnce(&'a mut Self) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
+    {
+        let mut pulp = Self::on_s3(backend).await;
         test(&mut pulp).await;
         pulp.finish().await;
     }
@@ -290,6 +320,34 @@ macro_rules! both_databases {
                 async fn postgres() {
                     use $crate::testkit::{Backend, TestPulp};
                     TestPulp::story(Backend::Postgres, |pulp| Box::pin(super::$name(pulp))).await;
+                }
+            }
+        }
+    };
+}
+
+/// [`both_databases!`](crate::both_databases) with the artifacts on an S3 server, which is `pulp.s3()`.
+#[cfg(feature = "testkit-s3")]
+#[macro_export]
+macro_rules! both_databases_on_s3 {
+    ($(#[$meta:meta])* $name:ident, |$pulp:ident| $test:block) => {
+        $(#[$meta])*
+        async fn $name($pulp: &mut $crate::testkit::TestPulp) $test
+
+        mod $name {
+            $crate::__with_sqlite! {
+                #[tokio::test(flavor = "multi_thread")]
+                async fn sqlite() {
+                    use $crate::testkit::{Backend, TestPulp};
+                    TestPulp::story_on_s3(Backend::Sqlite, |pulp| Box::pin(super::$name(pulp))).await;
+                }
+            }
+
+            $crate::__with_postgres! {
+                #[tokio::test(flavor = "multi_thread")]
+                async fn postgres() {
+                    use $crate::testkit::{Backend, TestPulp};
+                    TestPulp::story_on_s3(Backend::Postgres, |pulp| Box::pin(super::$name(pulp))).await;
                 }
             }
         }

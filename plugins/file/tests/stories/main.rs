@@ -3,6 +3,8 @@
 mod common;
 mod conformance;
 mod content;
+#[cfg(feature = "test-s3")]
+mod objects;
 mod publish;
 mod repositories;
 mod rules;

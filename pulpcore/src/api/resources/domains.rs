@@ -16,6 +16,7 @@ use crate::api::list;
 use crate::api::shape;
 use crate::error::Result;
 use crate::models::domain;
+use crate::settings::{Settings, StorageKind};
 
 const NAMES: (&str, &str) = ("domains", "core.domain");
 
@@ -104,22 +105,52 @@ fn filters() -> Filters {
 
 fn read(cx: &Cx, row: &domain::Model) -> Result<Map<String, Value>> {
     let mut settings = shown(&row.storage_settings);
+    let (mut class, mut redirects) = (row.storage_class.clone(), row.redirect_to_object_storage);
     // The default domain's storage is what the process was started with.
-    if row.pulp_id == cx.app.domain && cx.app.storage.local_path("artifact").is_some() {
-        settings.entry("location").or_insert_with(|| json!(cx.app.settings.media_root));
+    if row.pulp_id == cx.app.domain {
+        class = storage_class(cx.app.settings.storage.kind).to_owned();
+        redirects = cx.app.settings.redirect_to_object_storage;
+        settings.extend(storage_settings(&cx.app.settings));
     }
     let body = Body {
         name: row.name.clone(),
         description: row.description.clone(),
         pulp_labels: row.pulp_labels.0.clone(),
-        storage_class: row.storage_class.clone(),
+        storage_class: class,
         storage_settings: settings,
-        redirect_to_object_storage: row.redirect_to_object_storage,
+        redirect_to_object_storage: redirects,
         hide_guarded_distributions: row.hide_guarded_distributions,
         default_content_guard: None,
         default_content_guard_prn: None,
     };
     object(&cx.reader(), NAMES, row.pulp_id, (row.pulp_created, row.pulp_last_updated), &body)
+}
+
+/// The class of a storage, as Pulp names it.
+fn storage_class(kind: StorageKind) -> &'static str {
+    match kind {
+        StorageKind::Folder => "pulpcore.app.models.storage.FileSystem",
+        StorageKind::S3 => "storages.backends.s3.S3Storage",
+        StorageKind::Azure => "storages.backends.azure_storage.AzureStorage",
+        StorageKind::Gcs => "storages.backends.gcloud.GoogleCloudStorage",
+    }
+}
+
+/// What may be shown of the process's storage, by the names that django-storages gives it.
+fn storage_settings(settings: &Settings) -> Map<String, Value> {
+    let storage = &settings.storage;
+    let shown = match storage.kind {
+        StorageKind::Folder => json!({ "location": settings.media_root }),
+        StorageKind::S3 => json!({
+            "bucket_name": storage.bucket,
+            "location": storage.prefix,
+            "endpoint_url": storage.endpoint,
+            "region_name": storage.region,
+        }),
+        StorageKind::Azure => json!({ "azure_container": storage.bucket, "location": storage.prefix }),
+        StorageKind::Gcs => json!({ "bucket_name": storage.bucket, "location": storage.prefix }),
+    };
+    shown.as_object().cloned().unwrap_or_default()
 }
 
 /// Settings without what could be a secret; that such a thing is there is said, as everywhere.

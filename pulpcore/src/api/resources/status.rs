@@ -145,11 +145,13 @@ async fn status(cx: &Cx) -> Result<Response> {
     let connected = processes.is_ok();
     let processes = processes.unwrap_or_default();
     let online = |app_type| online(&processes, app_type);
-    let storage = cx.app.storage.usage()?.map(|usage| Space {
-        total: Some(usage.total),
-        used: Some(usage.used),
-        free: Some(usage.free),
-    });
+    // An object store has no end: its numbers are null, as in Pulp.
+    let usage = cx.app.storage.usage()?;
+    let storage = Space {
+        total: usage.map(|usage| usage.total),
+        used: usage.map(|usage| usage.used),
+        free: usage.map(|usage| usage.free),
+    };
     let body = Status {
         versions: versions(),
         online_workers: online("worker"),
@@ -157,7 +159,7 @@ async fn status(cx: &Cx) -> Result<Response> {
         online_content_apps: online("content"),
         database_connection: Connection { connected },
         redis_connection: None,
-        storage,
+        storage: Some(storage),
         content_settings: ContentSettings {
             content_origin: Some(settings.content_origin()),
             content_path_prefix: settings.content_path_prefix.clone(),
