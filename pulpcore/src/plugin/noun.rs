@@ -176,6 +176,7 @@ pub(crate) struct PublicationHooks {
 pub(crate) struct DistributionHooks {
     pub(crate) publications: &'static [&'static str],
     pub(crate) serves_versions: bool,
+    pub(crate) cache_control: fn(&str) -> Option<&'static str>,
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -232,6 +233,7 @@ impl Noun {
         Self::of::<E>(Hooks::Distribution(DistributionHooks {
             publications: E::PUBLICATIONS,
             serves_versions: E::SERVES_VERSIONS,
+            cache_control: E::cache_control,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;

@@ -4,6 +4,8 @@ use pulpcore::models::distribution;
 use pulpcore::plugin::{Detail, Distribution, NoFields};
 use sea_orm::entity::prelude::*;
 
+use crate::serializers::MANIFEST;
+
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "file_filedistribution")]
@@ -37,4 +39,9 @@ impl Distribution for Entity {
     const PUBLICATIONS: &'static [&'static str] = &["file.file"];
     // As in Pulp: a version without a publication has no manifest and is not served.
     const SERVES_VERSIONS: bool = false;
+
+    // The next publication has another one under the same name.
+    fn cache_control(path: &str) -> Option<&'static str> {
+        (path == MANIFEST).then_some("no-cache")
+    }
 }
