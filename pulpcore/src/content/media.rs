@@ -61,6 +61,8 @@ pub(super) fn say_cache_control(mut response: Response, source: &Source, path: &
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
@@ -89,5 +91,33 @@ mod tests {
         ] {
             assert_eq!(media_type(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_guarded_is_for_the_client_alone() {
+        let source = |guard| Source {
+            distribution_id: Uuid::nil(),
+            pulp_type: "test.test".to_owned(),
+            base_path: "d".to_owned(),
+            content_guard_id: guard,
+            publication_id: None,
+            pass_through: None,
+            repository_id: None,
+            number: None,
+        };
+        let said = |guard, own: Option<&'static str>| {
+            let mut response = Response::default();
+            if let Some(own) = own {
+                response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(own));
+            }
+            let response = say_cache_control(response, &source(guard), "a");
+            let lines = response.headers().get_all(header::CACHE_CONTROL).iter();
+            lines.map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let guard = Some(Uuid::nil());
+        assert!(said(None, None).is_empty());
+        assert_eq!(said(None, Some("no-store")), ["no-store"]);
+        assert_eq!(said(guard, None), ["private"]);
+        assert_eq!(said(guard, Some("max-age=60")), ["max-age=60", "private"]);
     }
 }
