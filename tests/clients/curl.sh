@@ -35,6 +35,9 @@ says "content-range: bytes 0-3/26" get -r 0-3
 [[ $(body -r 24-) == yz ]]
 says "416 Range Not Satisfiable" get -r 26-
 says "content-range: bytes */26" get -r 26-
+says "content-type: multipart/byteranges" get -r 0-1,4-5
+says "content-range: bytes 4-5/26" get -r 0-1,4-5
+says "200 OK" get -r 4-2
 curl -sS -r 0-9 -o whole "$URL/pulp/content/books/alphabet.txt"
 curl -sS -C - -o whole "$URL/pulp/content/books/alphabet.txt"
 cmp whole alphabet.txt
@@ -53,4 +56,6 @@ says "200 OK" get -r 0-3 -H 'If-Range: "another"'
 says "405" get -X POST
 says "404: Not Found" curl -sS "$URL/pulp/content/books/nothing.txt"
 says 'href="./alphabet.txt"' curl -sSf "$URL/pulp/content/books/"
+says '"name":"alphabet.txt"' curl -sSf -H 'Accept: application/json' "$URL/pulp/content/books/"
+says "404" curl -sS --path-as-is "$URL/pulp/content/books/../books/alphabet.txt"
 echo the end

@@ -123,7 +123,7 @@ async fn list(app: &App, source: &Source, ask: &Ask<'_>) -> Result<Response> {
         .collect::<Result<Vec<_>>>()?;
     folders.dedup_by(|later, earlier| later.0 == earlier.0);
     let path = format!("{}{}/", app.settings.content_path_prefix, source.base_path);
-    Ok(listing::folders(&path, folders, ask))
+    listing::folders(&path, folders, ask)
 }
 
 fn stamp_of(time: OffsetDateTime) -> Result<String> {

@@ -120,7 +120,8 @@ const AGAIN: &str = "ON CONFLICT (distribution_id, publication_id) DO UPDATE SET
 
 /// Until when what is superseded now is found; `None` if it is not.
 fn expiry(app: &App) -> Option<OffsetDateTime> {
-    let seconds = i64::try_from(app.settings.distributed_publication_retention_period).ok().filter(|seconds| *seconds > 0)?;
+    let seconds =
+        i64::try_from(app.settings.distributed_publication_retention_period).ok().filter(|seconds| *seconds > 0)?;
     now().checked_add(Duration::seconds(seconds)).map(comparable)
 }
 

@@ -1,33 +1,34 @@
-//! Directories as pages: the look of Pulp's listings, which is that of a plain web server.
+//! Directories: a page for people, JSON for programs that ask for it.
 //!
-//! The database reduces a folder to its immediate children, so that a listing holds the names of one folder, however
-//! many files lie below it. Long listings are drawn while they are sent.
+//! The database reduces a folder to its immediate children, in the order of their names, and hands out at most
+//! [`PAGE`] of them: the rest is on further pages, each of which begins behind the last name of the one before. So neither
+//! a folder of a million files nor a server of as many distributions is ever held in memory.
+
+mod accept;
+mod page;
 
 use std::convert::Infallible;
-use std::fmt::Write;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
-use sea_orm::{FromQueryResult, Statement};
+use sea_orm::{DbBackend, FromQueryResult, Statement};
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
+use super::conditions::{Version, Wanted};
 use super::resolve::{self, Source, Sql};
-use super::{Ask, empty, with_slash};
+use super::{Ask, empty, path, with_slash};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// How many lines are drawn at a time.
-const BLOCK: usize = 500;
+/// How many entries a page has at most.
+pub(super) const PAGE: usize = 10_000;
 
-/// How many columns a name has; longer ones push the rest to the right.
-const WIDTH: usize = 100;
-
-const DATE: &[BorrowedFormatItem<'_>] = format_description!("[day]-[month repr:short]-[year] [hour]:[minute]");
+/// What a browser may do with a page: show it. Names come from whoever uploads; should one ever get past the escaping,
+/// it loads and runs nothing.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// One line.
 #[derive(Debug, FromQueryResult)]
@@ -77,12 +78,12 @@ pub(super) async fn folder(app: &App, source: &Source, folder: &str, ask: &Ask<'
              WHERE c.content_id = m.content_id AND {is_member} AND {below}"
         ));
     }
-    let entries = entries(app, &places, sql).await?;
-    if entries.is_empty() {
+    let page = read(app, &places, sql, ask).await?;
+    if page.entries.is_empty() {
         return Ok(None);
     }
     let path = format!("{}{}/{folder}", app.settings.content_path_prefix, source.base_path);
-    Ok(Some(respond(&path, true, entries, ask)))
+    respond(&path, true, page, ask).map(Some)
 }
 
 /// The listing of the distributions below a path that is itself none; the root always has one. Hidden ones are left out,
@@ -99,175 +100,102 @@ pub(super) async fn distributions(app: &App, ask: &Ask<'_>) -> Result<Option<Res
         "SELECT {name} AS name, CAST(NULL AS bigint) AS size, d.pulp_created AS stamp FROM core_distribution d \
          WHERE d.pulp_domain_id = {domain} AND d.hidden = {hidden} AND {below}{unguarded}"
     );
-    let mut entries = entries(app, &[place], sql).await?;
-    if entries.is_empty() && !is_root {
+    let mut page = read(app, &[place], sql, ask).await?;
+    if page.entries.is_empty() && !is_root {
         return Ok(None);
     }
     if !is_folder {
         return Ok(Some(with_slash(ask.raw)));
     }
-    entries.iter_mut().for_each(|entry| entry.stamp = None);
+    page.entries.iter_mut().for_each(|entry| entry.stamp = None);
     let path = format!("{}{folder}", app.settings.content_path_prefix);
-    Ok(Some(respond(&path, !is_root, entries, ask)))
+    respond(&path, !is_root, page, ask).map(Some)
 }
 
 /// The listing of folders that stand in no table: names with a slash at the end, in order, and when each came.
-pub(super) fn folders(path: &str, folders: Vec<(String, OffsetDateTime)>, ask: &Ask<'_>) -> Response {
+pub(super) fn folders(path: &str, folders: Vec<(String, OffsetDateTime)>, ask: &Ask<'_>) -> Result<Response> {
     let entries = folders.into_iter().map(|(name, stamp)| Entry { name, size: None, stamp: Some(stamp) });
-    respond(path, true, entries.collect(), ask)
+    respond(path, true, Page { entries: entries.collect(), next: None }, ask)
 }
 
-/// The children that the queries find together, by name.
-async fn entries(app: &App, places: &[String], sql: Sql) -> Result<Vec<Entry>> {
+/// Some of a listing, in the order of names.
+struct Page {
+    entries: Vec<Entry>,
+    /// Where the next one is, relative to the folder.
+    next: Option<String>,
+}
+
+/// The children that the queries find together, by name, from where the request wants them.
+async fn read(app: &App, places: &[String], mut sql: Sql, ask: &Ask<'_>) -> Result<Page> {
     if places.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Page { entries: Vec::new(), next: None });
     }
+    // By code point, whatever order the database thinks names have.
+    let order = if app.db.backend() == DbBackend::Sqlite { "name" } else { "name COLLATE \"C\"" };
+    let begin = after(ask.query)?.map_or_else(String::new, |after| format!("WHERE {order} > {} ", sql.bind(after)));
     let text = format!(
-        "SELECT name, max(size) AS size, max(stamp) AS stamp FROM ({}) AS children GROUP BY name",
-        places.join(" UNION ALL ")
+        "SELECT name, max(size) AS size, max(stamp) AS stamp FROM ({}) AS children {begin}GROUP BY name ORDER BY {order} \
+         LIMIT {}",
+        places.join(" UNION ALL "),
+        PAGE + 1
     );
     let statement = Statement::from_sql_and_values(app.db.backend(), text, sql.values);
     let found = Entry::find_by_statement(statement).stream(app.db.read()).await?;
     let mut entries: Vec<Entry> = found.try_collect().await?;
-    // By code point, whatever order the database thinks names have.
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
+    let has_more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let last = entries.last().filter(|_| has_more);
+    let next = last.map(|last| format!("?after={}", path::encoded(&last.name)));
+    // No path leads to them.
+    entries.retain(|entry| !matches!(entry.name.trim_end_matches('/'), "." | ".."));
+    Ok(Page { entries, next })
 }
 
-fn respond(path: &str, has_parent: bool, entries: Vec<Entry>, ask: &Ask<'_>) -> Response {
-    let type_ = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    let mut response = empty(StatusCode::OK, HeaderMap::from_iter([type_]));
-    let blocks = draw(path, has_parent, entries);
+/// The name behind which a page is to begin. Other parameters are ignored.
+fn after(query: Option<&str>) -> Result<Option<String>> {
+    let parameters = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let after = parameters.into_iter().find(|(name, _)| name == "after").map(|(_, after)| after.into_owned());
+    // One of the databases refuses to look for it.
+    if after.as_ref().is_some_and(|after| after.contains('\0')) {
+        return Err(Error::invalid("after", "Null characters are not allowed."));
+    }
+    Ok(after)
+}
+
+fn respond(path: &str, has_parent: bool, page: Page, ask: &Ask<'_>) -> Result<Response> {
+    // It has no validators, but a condition can be about its being there.
+    match Wanted::of(ask.headers, &Version { tag: None, modified: None, size: None }) {
+        Wanted::NotModified => return Ok(empty(StatusCode::NOT_MODIFIED, headers(&page, None)?)),
+        Wanted::Changed => return Ok(empty(StatusCode::PRECONDITION_FAILED, headers(&page, None)?)),
+        Wanted::Whole | Wanted::Part(_) | Wanted::Parts(_) | Wanted::Unsatisfiable => {}
+    }
+    if accept::prefers_json(ask.headers) {
+        let mut response = empty(StatusCode::OK, headers(&page, Some("application/json"))?);
+        *response.body_mut() = Body::from(page::json(&page.entries)?);
+        return Ok(response);
+    }
+    let mut response = empty(StatusCode::OK, headers(&page, Some("text/html; charset=utf-8"))?);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let blocks = page::draw(path, has_parent, page.entries, page.next);
     *response.body_mut() = match blocks.len() {
         0..=3 => Body::from(blocks.collect::<String>()),
-        // Answers to HEAD are never read: nothing is drawn for them.
-        _ if ask.head => return response,
+        // For HEAD, too, whose body is dropped before any of it is drawn: the headers come out the same.
         _ => Body::from_stream(stream::iter(blocks.map(|block| Ok::<_, Infallible>(Bytes::from(block))))),
     };
-    response
+    Ok(response)
 }
 
-/// The page: its head, its lines in blocks, its end.
-fn draw(path: &str, has_parent: bool, entries: Vec<Entry>) -> impl ExactSizeIterator<Item = String> + use<> {
-    let path = escape(path);
-    let parent = if has_parent { "<a href=\"../\">../</a>" } else { "" };
-    let mut head = Some(format!(
-        "\n<html>\n<head><title>Index of {path}</title></head>\n<body bgcolor=\"white\">\n<h1>Index of {path}</h1>\n\
-         <hr><pre>{parent}\n"
-    ));
-    let blocks = entries.len().div_ceil(BLOCK);
-    let mut entries = entries.into_iter();
-    (0..blocks + 2).map(move |nth| match head.take() {
-        Some(head) => head,
-        None if nth <= blocks => entries.by_ref().take(BLOCK).fold(String::new(), |mut block, entry| {
-            line(&mut block, &entry);
-            block
-        }),
-        None => "</pre><hr></body>\n</html>".to_owned(),
-    })
-}
-
-fn line(page: &mut String, entry: &Entry) {
-    let name = escape(&entry.name);
-    let date =
-        entry.stamp.and_then(|stamp| stamp.to_offset(time::UtcOffset::UTC).format(DATE).ok()).unwrap_or_default();
-    let size = match entry.size {
-        Some(size) if !name.ends_with('/') => in_words(size),
-        _ => String::new(),
-    };
-    let gap = WIDTH.saturating_sub(name.chars().count());
-    writeln!(page, "<a href=\"./{name}\">{name}</a>{:gap$}{date}  {size}", "").expect("a string takes any text");
-}
-
-/// A size in decimal units: `38 Bytes`, `3.2 kB`.
-fn in_words(size: i64) -> String {
-    match size {
-        1 => return "1 Byte".to_owned(),
-        0..1000 => return format!("{size} Bytes"),
-        _ => {}
+/// What both forms say.
+fn headers(page: &Page, type_: Option<&'static str>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(6);
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(type_) = type_ {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(type_));
     }
-    let mut scaled = size as f64 / 1000.0;
-    let mut units = ["kB", "MB", "GB", "TB", "PB", "EB"].into_iter().peekable();
-    while scaled >= 1000.0 {
-        scaled /= 1000.0;
-        units.next();
+    if let Some(next) = &page.next {
+        let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).map_err(Error::internal)?;
+        headers.insert(header::LINK, link);
     }
-    format!("{scaled:.1} {}", units.next().unwrap_or("EB"))
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&#34;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use time::macros::datetime;
-
-    use super::*;
-
-    fn entry(name: &str, size: Option<i64>) -> Entry {
-        Entry { name: name.to_owned(), size, stamp: Some(datetime!(2026-11-20 10:07:31 UTC)) }
-    }
-
-    #[test]
-    fn a_listing_looks_like_pulps() {
-        let entries = vec![entry("a.txt", Some(38)), entry("d&e <x>.txt", Some(36)), entry("sub/", Some(7))];
-        let page: String = draw("/pulp/content/d/", true, entries).collect();
-        let pad = |n| " ".repeat(n);
-        let expected = [
-            "\n<html>\n<head><title>Index of /pulp/content/d/</title></head>\n<body bgcolor=\"white\">\n",
-            "<h1>Index of /pulp/content/d/</h1>\n<hr><pre><a href=\"../\">../</a>\n",
-            &format!("<a href=\"./a.txt\">a.txt</a>{}20-Nov-2026 10:07  38 Bytes\n", pad(95)),
-            "<a href=\"./d&amp;e &lt;x&gt;.txt\">d&amp;e &lt;x&gt;.txt</a>",
-            &format!("{}20-Nov-2026 10:07  36 Bytes\n", pad(79)),
-            &format!("<a href=\"./sub/\">sub/</a>{}20-Nov-2026 10:07  \n", pad(96)),
-            "</pre><hr></body>\n</html>",
-        ];
-        assert_eq!(page, expected.concat());
-    }
-
-    #[test]
-    fn distributions_have_no_date_and_long_names_no_gap() {
-        let mut page = String::new();
-        line(&mut page, &Entry { name: "ä/".into(), size: None, stamp: None });
-        line(&mut page, &Entry { name: "x".repeat(300), size: None, stamp: None });
-        let long = "x".repeat(300);
-        let gap = " ".repeat(100);
-        assert_eq!(page, format!("<a href=\"./ä/\">ä/</a>{gap}\n<a href=\"./{long}\">{long}</a>  \n"));
-    }
-
-    #[test]
-    fn a_long_listing_is_drawn_in_blocks_with_every_line_once() {
-        let entries = (0..1201).map(|n| entry(&format!("f{n:04}"), None)).collect();
-        let blocks: Vec<_> = draw("/", false, entries).collect();
-        assert_eq!(blocks.len(), 5);
-        let page = blocks.concat();
-        let names = page.lines().filter_map(|line| line.strip_prefix("<a href=\"./f")?.get(..4));
-        assert!(names.eq((0..1201).map(|n| format!("{n:04}"))));
-    }
-
-    #[test]
-    fn sizes_are_in_decimal_units() {
-        for (size, words) in [
-            (0, "0 Bytes"),
-            (1, "1 Byte"),
-            (999, "999 Bytes"),
-            (3200, "3.2 kB"),
-            (4_200_000, "4.2 MB"),
-            (i64::MAX, "9.2 EB"),
-        ] {
-            assert_eq!(in_words(size), words);
-        }
-    }
+    Ok(headers)
 }

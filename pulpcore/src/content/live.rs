@@ -121,5 +121,6 @@ impl Offer {
 }
 
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
-    Ask { raw: cx.parts.uri.path(), path, head: cx.parts.method == Method::HEAD, headers: &cx.parts.headers }
+    let query = cx.parts.uri.query();
+    Ask { raw: cx.parts.uri.path(), path, query, head: cx.parts.method == Method::HEAD, headers: &cx.parts.headers }
 }

@@ -16,7 +16,10 @@ mod conditions;
 pub(crate) mod grace;
 mod listing;
 mod live;
+mod media;
 mod on_demand;
+mod path;
+mod ranges;
 mod resolve;
 mod stored;
 #[cfg(all(test, feature = "sqlite"))]
@@ -27,13 +30,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use percent_encoding::percent_decode_str;
+use bytes::Bytes;
+use futures::stream;
 
-pub use self::live::Offer;
 use self::checkpoints::Choice;
+pub use self::live::Offer;
+use self::media::{media_type, say_cache_control};
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
@@ -86,31 +91,44 @@ struct Ask<'a> {
     raw: &'a str,
     /// The path below the prefix, decoded.
     path: &'a str,
+    query: Option<&'a str>,
     head: bool,
     headers: &'a HeaderMap,
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    if parts.method != Method::GET && parts.method != Method::HEAD {
-        return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
-    }
-    let raw = parts.uri.path();
-    let Some(below) = raw.strip_prefix(service.app.settings.content_path_prefix.as_str()) else {
-        return with_slash(raw);
-    };
-    // No name is made of other characters, and one of the databases refuses to look for a NUL.
-    let path = percent_decode_str(below).decode_utf8().ok().filter(|path| !path.contains('\0'));
-    let Some(path) = path else { return text(StatusCode::NOT_FOUND) };
-    let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers };
-    match service.serve(&ask).await {
-        Ok(Some(response)) => response,
-        Ok(None) => text(StatusCode::NOT_FOUND),
-        Err(error) => failed(&error, &parts.headers),
-    }
+    let mut response = service.answer(request.into_parts().0).await;
+    // A file is what its name says, whatever a browser makes of its bytes.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 impl Service {
+    async fn answer(&self, mut parts: request::Parts) -> Response {
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
+        }
+        let head = parts.method == Method::HEAD;
+        if head {
+            // A range is defined for GET alone (RFC 9110, section 14.2).
+            parts.headers.remove(header::RANGE);
+        }
+        let raw = parts.uri.path();
+        let Some(below) = raw.strip_prefix(self.app.settings.content_path_prefix.as_str()) else {
+            return with_slash(raw);
+        };
+        let path = match path::decoded(below) {
+            Ok(path) => path,
+            Err(status) => return text(status),
+        };
+        let ask = Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers };
+        match self.serve(&ask).await {
+            Ok(Some(response)) => response,
+            Ok(None) => text(StatusCode::NOT_FOUND),
+            Err(error) => failed(&error, &parts.headers),
+        }
+    }
+
     /// `None` is a 404.
     async fn serve(&self, ask: &Ask<'_>) -> Result<Option<Response>> {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {
@@ -152,18 +170,19 @@ impl Service {
         let is_folder = path.is_empty() || path.ends_with('/');
         let name = if is_folder { format!("{path}index.html") } else { path.to_owned() };
         if let Some(file) = resolve::file(&self.app, source, &name).await? {
-            return self.file(file, &name, ask).await;
+            let response = self.file(file, &name, ask).await?;
+            return Ok(response.map(|response| say_cache_control(response, source, &name)));
         }
         if is_folder {
-            return listing::folder(&self.app, source, path, ask).await;
+            let response = listing::folder(&self.app, source, path, ask).await?;
+            return Ok(response.map(|response| say_cache_control(response, source, &name)));
         }
         if resolve::is_folder(&self.app, source, path).await? {
             return Ok(Some(with_slash(ask.raw)));
         }
-        match grace::file(&self.app, source, path).await? {
-            Some(file) => self.file(file, path, ask).await,
-            None => Ok(None),
-        }
+        let Some(file) = grace::file(&self.app, source, path).await? else { return Ok(None) };
+        let response = self.file(file, path, ask).await?;
+        Ok(response.map(|response| say_cache_control(response, source, path)))
     }
 
     async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
@@ -186,7 +205,8 @@ impl Service {
         let Some(hooks) = hooks(source) else { return Ok(None) };
         let row = distribution::Entity::find_by_id(source.distribution_id).one(self.app.db.read()).await?;
         let Some(distribution) = row else { return Ok(None) };
-        (hooks.serve)(&ContentCx { app: self.app.clone(), distribution }, path).await
+        let response = (hooks.serve)(&ContentCx { app: self.app.clone(), distribution }, path).await?;
+        Ok(response.map(|response| say_cache_control(response, source, path)))
     }
 }
 
@@ -219,9 +239,9 @@ fn said(status: StatusCode, reason: &str) -> Response {
 
 /// Sends the client to the same path with a slash at its end. The query is dropped, as in Pulp.
 fn with_slash(raw: &str) -> Response {
-    match HeaderValue::try_from(format!("{raw}/")) {
-        Ok(location) => ([(header::LOCATION, location)], text(StatusCode::MOVED_PERMANENTLY)).into_response(),
-        Err(_) => text(StatusCode::NOT_FOUND),
+    match path::with_slash(raw) {
+        Some(location) => ([(header::LOCATION, location)], text(StatusCode::MOVED_PERMANENTLY)).into_response(),
+        None => text(StatusCode::NOT_FOUND),
     }
 }
 
@@ -247,16 +267,15 @@ fn failed(error: &Error, headers: &HeaderMap) -> Response {
     (status, format!("{}: {reason} ({cid})", status.as_u16())).into_response()
 }
 
-/// The media type of a file, by its name alone: contents are never guessed at.
-fn media_type(name: &str) -> HeaderValue {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let guess = mime_guess::from_path(last).first_raw();
-    HeaderValue::from_static(guess.unwrap_or("application/octet-stream"))
-}
-
-/// An answer without a body.
+/// An answer without a body, or before it has one.
 fn empty(status: StatusCode, headers: HeaderMap) -> Response {
-    let mut response = Response::new(Body::empty());
+    // A 304 has the length of the file or none (RFC 9110, section 8.6), and so has an answer to HEAD. Of a body that is
+    // known to be empty the router would say that it has 0 bytes.
+    let body = match status {
+        StatusCode::OK | StatusCode::NOT_MODIFIED => Body::from_stream(stream::empty::<Result<Bytes>>()),
+        _ => Body::empty(),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

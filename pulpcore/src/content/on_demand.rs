@@ -37,7 +37,7 @@ use uuid::Uuid;
 use self::sources::{Promised, Sources};
 use self::tap::{Piece, Tap};
 use super::conditions::{Version, Wanted};
-use super::stored::{content_range, unsatisfiable};
+use super::ranges::{content_range, unsatisfiable};
 use super::{ARTIFACT_SIZE, Ask, empty, media_type};
 use crate::app::App;
 use crate::artifacts;

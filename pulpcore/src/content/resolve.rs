@@ -60,7 +60,7 @@ pub(super) struct File {
 }
 
 /// Bytes in the storage.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) file: String,
     pub(super) size: i64,

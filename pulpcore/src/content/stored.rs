@@ -1,5 +1,7 @@
 //! Answering with an artifact that the storage holds.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
@@ -7,10 +9,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
 use super::conditions::{Version, Wanted};
+use super::ranges::{Multipart, content_range, unsatisfiable};
 use super::resolve::Stored;
 use super::{ARTIFACT_SIZE, Ask, empty, media_type, text};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::storage::{Reading, Storage};
 
 /// Bodies up to this size go out in one write with their headers; larger ones are streamed.
 const AT_ONCE: u64 = 256 * 1024;
@@ -30,7 +34,13 @@ pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_
     let date = HeaderValue::try_from(httpdate::fmt_http_date(modified)).map_err(Error::internal)?;
     headers.insert(header::LAST_MODIFIED, date);
     headers.insert(ARTIFACT_SIZE, HeaderValue::from(size));
-    let (status, range) = match Wanted::of(ask.headers, &version) {
+    let wanted = Wanted::of(ask.headers, &version);
+    if let Wanted::Part(_) | Wanted::Parts(_) | Wanted::Whole = wanted
+        && let Some(redirect) = redirect(app, stored, name, ask).await?
+    {
+        return Ok(redirect);
+    }
+    let (status, range) = match wanted {
         Wanted::NotModified => return Ok(empty(StatusCode::NOT_MODIFIED, headers)),
         Wanted::Changed => return Ok(empty(StatusCode::PRECONDITION_FAILED, headers)),
         Wanted::Unsatisfiable => {
@@ -42,11 +52,12 @@ pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_
             headers.insert(header::CONTENT_RANGE, content_range(&range, size)?);
             (StatusCode::PARTIAL_CONTENT, range)
         }
+        Wanted::Parts(parts) => {
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            return several(app, stored, Multipart::new(parts, size, &media_type(name))?, headers).await;
+        }
         Wanted::Whole => (StatusCode::OK, 0..size),
     };
-    if let Some(redirect) = redirect(app, stored, name, ask).await? {
-        return Ok(redirect);
-    }
     headers.insert(header::CONTENT_TYPE, media_type(name));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
@@ -54,10 +65,7 @@ pub(super) async fn respond(app: &App, stored: &Stored, name: &str, ask: &Ask<'_
     if ask.head {
         return Ok(response);
     }
-    let reading = app.storage.read(&stored.file, Some(range.clone())).await?;
-    if reading.size != size {
-        return Err(Error::internal(format!("{} has {} bytes in the storage, not {size}", stored.file, reading.size)));
-    }
+    let reading = read(&app.storage, stored, range.clone()).await?;
     *response.body_mut() = if range.end - range.start <= AT_ONCE {
         Body::from(reading.bytes().await?)
     } else {
@@ -85,12 +93,26 @@ async fn redirect(app: &App, stored: &Stored, name: &str, ask: &Ask<'_>) -> Resu
     Ok(Some(response))
 }
 
-/// `Content-Range` of a part.
-pub(super) fn content_range(range: &std::ops::Range<u64>, size: u64) -> Result<HeaderValue> {
-    HeaderValue::try_from(format!("bytes {}-{}/{size}", range.start, range.end - 1)).map_err(Error::internal)
+/// Answers with several parts of an artifact.
+async fn several(app: &App, stored: &Stored, parts: Multipart, mut headers: HeaderMap) -> Result<Response> {
+    headers.insert(header::CONTENT_TYPE, parts.content_type()?);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(parts.length()));
+    let mut response = empty(StatusCode::PARTIAL_CONTENT, headers);
+    let (storage, stored) = (app.storage.clone(), Arc::new(stored.clone()));
+    let body = parts.body(move |part| {
+        let (storage, stored) = (storage.clone(), Arc::clone(&stored));
+        async move { Ok(read(&storage, &stored, part).await?.body) }
+    });
+    *response.body_mut() = body.await?;
+    Ok(response)
 }
 
-/// `Content-Range` of no part.
-pub(super) fn unsatisfiable(size: u64) -> Result<HeaderValue> {
-    HeaderValue::try_from(format!("bytes */{size}")).map_err(Error::internal)
+/// Bytes of an artifact, if it is as large in the storage as it should be.
+async fn read(storage: &Storage, stored: &Stored, range: Range<u64>) -> Result<Reading> {
+    let reading = storage.read(&stored.file, Some(range)).await?;
+    if i64::try_from(reading.size).ok() != Some(stored.size) {
+        let (file, actual, size) = (&stored.file, reading.size, stored.size);
+        return Err(Error::internal(format!("{file} has {actual} bytes in the storage, not {size}")));
+    }
+    Ok(reading)
 }

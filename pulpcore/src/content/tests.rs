@@ -22,11 +22,13 @@ macro_rules! on_both {
     };
 }
 
-mod rules;
-mod world;
-
+mod listings;
 #[cfg(feature = "testkit")]
 mod on_demand;
+mod paths;
+mod rfc9110;
+mod rules;
+mod world;
 
 use axum::http::{StatusCode, header};
 
@@ -96,31 +98,6 @@ async fn the_length_is_on_the_wire() {
     assert!(head.contains("\r\ncontent-length: 38\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     let get = world.over_tcp("GET", "/pulp/content/d/a.txt").await;
     assert!(get.contains("\r\ncontent-length: 38\r\n") && get.ends_with("zeta et"), "{get}");
-}
-
-#[tokio::test]
-async fn a_part_a_part_that_is_not_there_and_what_the_client_has() {
-    let world = distributed().await;
-    let path = "/pulp/content/d/a.txt";
-    let part = world.ask("GET", path, &[("range", "bytes=34-99")]).await;
-    assert_eq!((part.status, &part.body[..]), (StatusCode::PARTIAL_CONTENT, &TEXT[34..]));
-    assert_eq!((part.header("content-range"), part.header("content-length")), (Some("bytes 34-37/38"), Some("4")));
-
-    for beyond in ["bytes=38-", "bytes=0-1,3-4", "lines=1-2"] {
-        let none = world.ask("GET", path, &[("range", beyond)]).await;
-        assert_eq!((none.status, none.body.len()), (StatusCode::RANGE_NOT_SATISFIABLE, 0), "{beyond}");
-        assert_eq!(none.header("content-range"), Some("bytes */38"));
-    }
-
-    let tag = part.header("etag").unwrap();
-    let has_it = world.ask("GET", path, &[("if-none-match", tag)]).await;
-    assert_eq!((has_it.status, has_it.body.len()), (StatusCode::NOT_MODIFIED, 0));
-    assert_eq!(has_it.header("etag"), Some(tag));
-    let date = part.header("last-modified").unwrap();
-    let since = world.ask("GET", path, &[("if-modified-since", date)]).await;
-    assert_eq!(since.status, StatusCode::NOT_MODIFIED);
-    let other = world.ask("GET", path, &[("range", "bytes=0-1"), ("if-range", "\"other\"")]).await;
-    assert_eq!((other.status, &other.body[..]), (StatusCode::OK, TEXT));
 }
 
 #[tokio::test]

@@ -41,10 +41,21 @@ use crate::models::distribution;
 ///     async fn serve(cx: &ContentCx, _row: &window::Model, path: &str) -> Result<Option<Response>> {
 ///         Ok((path == "NAME").then(|| cx.distribution.name.clone().into_response()))
 ///     }
+///
+///     // What changes under its name is asked for again and again; what has its digest in its name never is.
+///     fn cache_control(path: &str) -> Option<&'static str> {
+///         match path.strip_prefix("by-digest/") {
+///             Some(_) => Some("public, max-age=31536000, immutable"),
+///             None => (path == "CATALOG").then_some("no-cache"),
+///         }
+///     }
 /// }
 ///
 /// register!(Noun::distribution::<window::Entity>());
-/// # fn main() {}
+/// # fn main() {
+/// assert_eq!(window::Entity::cache_control("CATALOG"), Some("no-cache"));
+/// assert_eq!(window::Entity::cache_control("pages/1.pdf"), None);
+/// # }
 /// ```
 pub trait Distribution: Detail<Master = distribution::Entity> {
     /// The publication types that it serves.
@@ -69,6 +80,16 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
         _path: &str,
     ) -> impl Future<Output = Result<Option<Response>>> + Send {
         async { Ok(None) }
+    }
+
+    /// `Cache-Control` (RFC 9111, section 5.2) of the file at a path below the base path; Pulp's `content_headers_for`.
+    ///
+    /// `None` says nothing, so that caches judge by `Last-Modified`: fine for a file that never changes under its name,
+    /// wrong for metadata that the next publication replaces. For these, `no-cache` has caches ask whether theirs is still
+    /// current, which costs a 304. A guarded file is `private` besides, whatever this says. What is not a valid header is
+    /// left out; what [`Self::serve`] sets itself stays.
+    fn cache_control(_path: &str) -> Option<&'static str> {
+        None
     }
 }
 

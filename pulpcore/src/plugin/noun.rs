@@ -177,6 +177,7 @@ pub(crate) struct DistributionHooks {
     pub(crate) publications: &'static [&'static str],
     pub(crate) serves_versions: bool,
     pub(crate) asked: fn(&str) -> Asked,
+    pub(crate) cache_control: fn(&str) -> Option<&'static str>,
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -234,6 +235,7 @@ impl Noun {
             publications: E::PUBLICATIONS,
             serves_versions: E::SERVES_VERSIONS,
             asked: E::asked,
+            cache_control: E::cache_control,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;

@@ -4,6 +4,8 @@ use pulpcore::models::distribution;
 use pulpcore::plugin::{Asked, Detail, Distribution, NoFields};
 use sea_orm::entity::prelude::*;
 
+use crate::serializers::MANIFEST;
+
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "file_filedistribution")]
@@ -40,5 +42,10 @@ impl Distribution for Entity {
 
     fn asked(_path: &str) -> Asked {
         Asked::Never
+    }
+
+    // The next publication has another one under the same name.
+    fn cache_control(path: &str) -> Option<&'static str> {
+        (path == MANIFEST).then_some("no-cache")
     }
 }

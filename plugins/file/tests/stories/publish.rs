@@ -13,6 +13,8 @@ both_databases!(a_published_repository_is_served_with_its_manifest, |pulp| {
 
     assert_eq!(pulp.content("some/files/dir/c.txt").await.expect(200).text(), "gamma");
     let manifest = pulp.content("some/files/PULP_MANIFEST").await.expect(200);
+    // The next publication replaces it: who has it asks again.
+    assert_eq!(manifest.header("cache-control"), "no-cache");
     let mut lines: Vec<String> = manifest.text().lines().map(str::to_owned).collect();
     lines.sort();
     assert_eq!(lines.len(), 3);

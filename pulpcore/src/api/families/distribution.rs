@@ -26,6 +26,7 @@ use crate::models::{
 };
 use crate::plugin::{Family, Hooks, Noun};
 use crate::refs::{Link, VersionRef};
+use crate::registry;
 
 /// Core's fields of a distribution.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -240,6 +240,37 @@ async fn a_part_is_answered_and_the_whole_kept() {
 }
 
 #[tokio::test]
+async fn several_parts_are_answered_with_the_whole() {
+    let offered = offered(5000, "on_demand", OnDemand::Save).await;
+    let answer = offered.world.ask("GET", A, &[("range", "bytes=0-9,100-109")]).await;
+    assert_eq!((answer.status, answer.header("content-range")), (StatusCode::OK, None));
+    assert!(answer.whole && answer.body == offered.body);
+    let again = offered.world.ask("GET", A, &[("range", "bytes=0-9,100-109")]).await;
+    assert_eq!(again.status, StatusCode::PARTIAL_CONTENT, "once it is kept, parts of it can be read");
+}
+
+#[tokio::test]
+async fn head_knows_no_ranges() {
+    let offered = offered(5000, "on_demand", OnDemand::Save).await;
+    for range in ["bytes=0-9", "bytes=5000-"] {
+        let head = offered.world.ask("HEAD", A, &[("range", range)]).await;
+        assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, Some("5000")), "{range}");
+    }
+    assert!(!offered.is_kept().await);
+}
+
+#[tokio::test]
+async fn an_empty_file_is_whole_and_has_no_parts() {
+    let offered = offered(0, "on_demand", OnDemand::Save).await;
+    let part = offered.world.ask("GET", A, &[("range", "bytes=0-")]).await;
+    assert_eq!((part.status, part.header("content-range")), (StatusCode::RANGE_NOT_SATISFIABLE, Some("bytes */0")));
+    for headers in [[].as_slice(), &[("range", "bytes=-5")]] {
+        let answer = offered.world.ask("GET", A, headers).await;
+        assert_eq!((answer.status, answer.header("content-length"), answer.whole), (StatusCode::OK, Some("0"), true));
+    }
+}
+
+#[tokio::test]
 async fn what_needs_no_bytes_asks_no_remote() {
     let offered = offered(100, "on_demand", OnDemand::Save).await;
     let head = offered.world.ask("HEAD", A, &[]).await;

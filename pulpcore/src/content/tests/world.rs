@@ -114,12 +114,17 @@ impl World {
 
     /// Everything that a client gets over a connection of its own.
     pub(super) async fn over_tcp(&self, method: &str, path: &str) -> String {
+        self.over_tcp_with(method, path, "").await
+    }
+
+    /// The same with more headers, each with the end of its line.
+    pub(super) async fn over_tcp_with(&self, method: &str, path: &str, headers: &str) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = self.routes.clone();
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         // A connection that breaks off is what some tests want.
