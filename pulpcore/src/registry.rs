@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
-use crate::plugin::{LiveApi, Noun, Plugin, Schedule, TaskKind};
+use crate::plugin::{ContentReads, LiveApi, Noun, Plugin, Schedule, TaskKind};
 
 pub use crate::plugin::Family;
 
@@ -154,6 +154,11 @@ impl Registry {
             let label = kind.type_name.split('/').next().unwrap_or_default();
             if !known(label) {
                 problems.push(format!("the task type '{}' belongs to no registered plugin", kind.type_name));
+            }
+        }
+        for reads in inventory::iter::<ContentReads>() {
+            for table in reads.tables.iter().filter(|table| !table.starts_with(&format!("{}_", reads.label))) {
+                problems.push(format!("the table '{table}' that '{}' reads is not its own", reads.label));
             }
         }
         check_claims(&self.live, &mut problems);

@@ -31,6 +31,7 @@ use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::metrics::content::Asked;
 use crate::models::distribution;
 use crate::plugin::{ContentCx, Family, Hooks};
 use crate::registry;
@@ -67,9 +68,18 @@ struct Ask<'a> {
     path: &'a str,
     head: bool,
     headers: &'a HeaderMap,
+    /// The request as it is counted.
+    asked: &'a Asked,
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let asked = service.app.traffic.begins();
+    let is_head = request.method() == Method::HEAD;
+    let response = answer_counted(&service, &asked, request).await;
+    asked.answered(response, is_head)
+}
+
+async fn answer_counted(service: &Service, asked: &Asked, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
@@ -81,7 +91,7 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     // No name is made of other characters, and one of the databases refuses to look for a NUL.
     let path = percent_decode_str(below).decode_utf8().ok().filter(|path| !path.contains('\0'));
     let Some(path) = path else { return text(StatusCode::NOT_FOUND) };
-    let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers };
+    let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers, asked };
     match service.serve(&ask).await {
         Ok(Some(response)) => response,
         Ok(None) => text(StatusCode::NOT_FOUND),
@@ -95,6 +105,7 @@ impl Service {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {
             return listing::distributions(&self.app, ask).await;
         };
+        ask.asked.leads_to(&source.base_path);
         if source.content_guard_id.is_some() {
             // No guard can be asked in this version: what is guarded stays shut.
             return Err(Error::PermissionDenied);

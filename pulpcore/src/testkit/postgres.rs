@@ -125,22 +125,58 @@ async fn create(template: &str) -> TestDatabase {
     TestDatabase { url: address(&server, &name), name, server }
 }
 
+impl TestDatabase {
+    /// Makes a role that may log in here, and runs the SQL that `grants` makes for its name.
+    pub async fn role(&self, grants: impl FnOnce(&str) -> String) -> TestRole {
+        let name = format!("role_{}", Uuid::now_v7().simple());
+        let database = with_database(self.server.clone(), &self.name);
+        let mut connection = connect(&database).await;
+        execute(&mut connection, format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'")).await;
+        let mut url = database.clone();
+        url.set_username(&name).and_then(|()| url.set_password(Some(&name))).expect("the URL of a server has a host");
+        let role = TestRole { url: url.into(), name, database };
+        execute(&mut connection, grants(&role.name)).await;
+        let _ = connection.close().await;
+        role
+    }
+}
+
+/// A role with few rights. Dropping it drops the role; the database must outlive it.
+#[derive(Debug)]
+pub struct TestRole {
+    /// The database, as seen by this role.
+    pub url: String,
+    name: String,
+    database: Url,
+}
+
+impl Drop for TestRole {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        afterwards(self.database.clone(), format!("DROP OWNED BY {name}; DROP ROLE {name}"));
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), std::mem::take(&mut self.name));
-        // A runtime cannot block within another one, hence the thread. A failure is left to the cluster's own end:
-        // panicking here would hide why a test failed.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut connection = PgConnection::connect(server.as_str()).await.map_err(io::Error::other)?;
-                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.map_err(io::Error::other)?;
-                connection.close().await.map_err(io::Error::other)
-            })
-        });
-        let _: Result<io::Result<()>, _> = dropped.join();
+        let name = std::mem::take(&mut self.name);
+        afterwards(self.server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
+}
+
+/// Runs a statement at the end of a test.
+fn afterwards(server: Url, sql: String) {
+    // A runtime cannot block within another one, hence the thread. A failure is left to the cluster's own end: panicking
+    // here would hide why a test failed.
+    let done = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(server.as_str()).await.map_err(io::Error::other)?;
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.map_err(io::Error::other)?;
+            connection.close().await.map_err(io::Error::other)
+        })
+    });
+    let _: Result<io::Result<()>, _> = done.join();
 }
 
 /// The URL of the cluster that this process uses.
