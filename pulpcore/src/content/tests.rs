@@ -24,6 +24,8 @@ macro_rules! on_both {
 
 mod world;
 
+#[cfg(all(feature = "testkit", feature = "postgres"))]
+mod edge;
 #[cfg(feature = "testkit")]
 mod on_demand;
 

@@ -157,3 +157,6 @@ async fn may(db: &Db, rights: &[(&str, &str)]) -> Result<bool> {
     let row = rows::<Row>(db.read(), &format!("SELECT {} AS may", each.join(" AND ")), Vec::new()).await?;
     Ok(row.iter().all(|row| row.may))
 }
+
+#[cfg(all(test, feature = "testkit", feature = "postgres"))]
+mod tests;
