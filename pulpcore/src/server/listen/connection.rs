@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::body::{Answer, incoming};
 use super::pulse::{Pulse, Verdict};
-use super::tls::{ClientCertificate, HTTP2};
+use super::tls::{ClientCertificate, HTTP2, Tls};
 use super::watched::Watched;
 use super::{Bounds, Shared};
 
@@ -62,32 +62,21 @@ pub(super) async fn serve(
         tracing::debug!(%error, "TCP_NODELAY could not be set.");
     }
     let (bounds, pulse) = (shared.bounds, Pulse::new());
-    // Until the first request is under way, there is nothing to be polite about.
-    let begun = async {
-        let Some(tls) = &shared.tls else {
-            let mut stream = Watched::new(stream, Arc::clone(&pulse), slot);
-            let is_http2 = stream.begins_as_http2().await?;
-            return Ok(Begun::Plain(stream, is_http2));
-        };
-        let stream = tls.acceptor().accept(stream).await?;
-        let session = stream.get_ref().1;
-        let is_http2 = session.alpn_protocol() == Some(HTTP2);
-        let certificate = session.peer_certificates().and_then(ClientCertificate::of);
-        Ok(Begun::Secret(Box::new(Watched::new(stream, Arc::clone(&pulse), slot)), is_http2, certificate))
-    };
-    let begun = match stop.run_until_cancelled(timeout(bounds.header, begun)).await {
-        Some(Ok(begun)) => begun,
+    let begun = timeout(bounds.header, begin(stream, shared.tls.as_deref(), &pulse, slot));
+    // Until the first request is under way, there is nobody to be polite to.
+    let begun = match stop.run_until_cancelled(begun).await {
+        Some(Ok(Ok(begun))) => begun,
+        Some(Ok(Err(error))) => return tracing::debug!(%error, "A connection did not begin."),
         Some(Err(_)) => return tracing::debug!("A connection did not begin in time."),
         None => return,
     };
     match begun {
-        Ok(Begun::Plain(stream, is_http2)) => {
+        Begun::Plain(stream, is_http2) => {
             speak(stream, is_http2, Front { router, pulse, bounds, certificate: None }, stop).await;
         }
-        Ok(Begun::Secret(stream, is_http2, certificate)) => {
+        Begun::Secret(stream, is_http2, certificate) => {
             speak(*stream, is_http2, Front { router, pulse, bounds, certificate }, stop).await;
         }
-        Err::<_, io::Error>(error) => tracing::debug!(%error, "A connection did not begin."),
     }
 }
 
@@ -95,7 +84,25 @@ pub(super) async fn serve(
 enum Begun {
     /// Whether it is HTTP/2.
     Plain(Watched<TcpStream>, bool),
-    Secret(Box<Watched<tokio_rustls::server::TlsStream<TcpStream>>>, bool, Option<ClientCertificate>),
+    Secret(Box<Watched<TlsStream<TcpStream>>>, bool, Option<ClientCertificate>),
+}
+
+async fn begin(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    pulse: &Arc<Pulse>,
+    slot: Option<OwnedSemaphorePermit>,
+) -> io::Result<Begun> {
+    let Some(tls) = tls else {
+        let mut stream = Watched::new(stream, Arc::clone(pulse), slot);
+        let is_http2 = stream.begins_as_http2().await?;
+        return Ok(Begun::Plain(stream, is_http2));
+    };
+    let stream = tls.acceptor().accept(stream).await?;
+    let session = stream.get_ref().1;
+    let is_http2 = session.alpn_protocol() == Some(HTTP2);
+    let certificate = session.peer_certificates().and_then(ClientCertificate::of);
+    Ok(Begun::Secret(Box::new(Watched::new(stream, Arc::clone(pulse), slot)), is_http2, certificate))
 }
 
 /// Who answers the requests of a connection.
@@ -140,19 +147,25 @@ where
             .keep_alive_timeout(ANSWER)
             // WebSockets (RFC 8441).
             .enable_connect_protocol();
-        watch(protocol.serve_connection(stream, service), &pulse, &bounds, true, &stop).await;
+        let connection = protocol.serve_connection(stream, service);
+        watch(connection, http2::Connection::graceful_shutdown, &pulse, &bounds, true, &stop).await;
     } else {
         let mut protocol = http1::Builder::new();
         protocol.header_read_timeout(None).max_header_size(HEADER);
-        watch(protocol.serve_connection(stream, service).with_upgrades(), &pulse, &bounds, false, &stop).await;
+        let connection = protocol.serve_connection(stream, service).with_upgrades();
+        watch(connection, http1::UpgradeableConnection::graceful_shutdown, &pulse, &bounds, false, &stop).await;
     }
 }
 
-/// Drives a connection until it ends, is too slow, or has to end because the server stops.
-async fn watch<C>(connection: C, pulse: &Pulse, bounds: &Bounds, shares: bool, stop: &CancellationToken)
-where
-    C: GracefulConnection<Error = hyper::Error>,
-{
+/// Drives a connection until it ends, is too slow, or has to end because the server stops: then it is told to by `end`.
+async fn watch<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    end: impl Fn(Pin<&mut C>),
+    pulse: &Pulse,
+    bounds: &Bounds,
+    shares: bool,
+    stop: &CancellationToken,
+) {
     let mut connection = pin!(connection);
     let mut looks = interval(bounds.header.min(bounds.keep_alive).min(bounds.stall) / 4);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -166,13 +179,13 @@ where
                 return;
             }
             () = stop.cancelled(), if !is_ending => {
-                connection.as_mut().graceful_shutdown();
+                end(connection.as_mut());
                 is_ending = true;
             }
             _ = looks.tick() => match pulse.verdict(bounds, shares) {
                 Verdict::Goes => {}
                 Verdict::Idle if shares && !is_ending => {
-                    connection.as_mut().graceful_shutdown();
+                    end(connection.as_mut());
                     is_ending = true;
                 }
                 // A WebSocket on it may still be in use.
