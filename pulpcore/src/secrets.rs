@@ -111,7 +111,8 @@ impl Secrets {
 
     /// Encrypts a secret. The same secret never gives the same token twice.
     pub fn encrypt(&self, secret: &str) -> String {
-        let first = self.keys.first().expect("only the content service alone goes without keys, and it stores no secrets");
+        let first =
+            self.keys.first().expect("only the content service alone goes without keys, and it stores no secrets");
         first.encrypt(secret.as_bytes())
     }
 

@@ -57,7 +57,9 @@ impl Stocked {
     async fn edge(&self, database: &str, folder: &Path, settings: &[(&str, &str)]) -> Result<Server> {
         let arguments = ["serve", "--roles", "content", "--bind", "127.0.0.1:0"];
         let mut command = self.site.command(&arguments);
-        command.env("PULP_DB_ENCRYPTION_KEY", folder.join("keys/database.key")).env("PULP_MEDIA_ROOT", self.site.media());
+        command
+            .env("PULP_DB_ENCRYPTION_KEY", folder.join("keys/database.key"))
+            .env("PULP_MEDIA_ROOT", self.site.media());
         command.env("PULP_WORKING_DIRECTORY", folder.join("spool")).env("PULP_DATABASE_URL", database);
         command.envs(settings.iter().copied());
         Server::start(command).await

@@ -107,8 +107,7 @@ fn instruments(meter: &Meter, source: &Arc<Source>) {
 }
 
 /// In milliseconds, as Pulp's histogram has them.
-const BOUNDS: [f64; 14] =
-    [0.1, 0.25, 1.0, 2.5, 10.0, 25.0, 100.0, 250.0, 1e3, 2.5e3, 10e3, 30e3, 120e3, 600e3];
+const BOUNDS: [f64; 14] = [0.1, 0.25, 1.0, 2.5, 10.0, 25.0, 100.0, 250.0, 1e3, 2.5e3, 10e3, 30e3, 120e3, 600e3];
 
 /// How long the content service took, for the collector: Pulp's `content.request_duration`, and what remotes took.
 #[derive(Debug)]

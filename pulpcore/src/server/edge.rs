@@ -36,7 +36,8 @@ const UNREACHABLE: &str = "The database cannot be reached.";
 const SLOW: &str = "The database does not answer in time.";
 const EMPTY: &str = "The database has none of this server's tables, or its role may not read them.";
 const BEHIND: &str = "The database is older than this build: it has to be migrated.";
-const UNGRANTED: &str = "The database's role may not read what it has to: run what 'pulp-server content-grants' prints.";
+const UNGRANTED: &str =
+    "The database's role may not read what it has to: run what 'pulp-server content-grants' prints.";
 const UNREADABLE: &str = "The database, or the storage, cannot be used; the log says why.";
 
 /// Puts the process together, however long it takes. Meanwhile the listener says why nothing is served.
@@ -109,7 +110,9 @@ async fn put_together(settings: &Settings) -> Result<Result<App, &'static str>> 
     let opened = async {
         let app = App::with(settings.clone(), db).await?;
         if settings.on_demand == OnDemand::Save && !may_keep(&app).await? {
-            tracing::warn!("This process may not keep what it fetches on demand: it streams, as on_demand = \"stream\" does.");
+            tracing::warn!(
+                "This process may not keep what it fetches on demand: it streams, as on_demand = \"stream\" does."
+            );
             let settings = Settings { on_demand: OnDemand::Stream, ..settings.clone() };
             return App::with(settings, app.db.clone()).await;
         }
@@ -153,7 +156,8 @@ async fn may(db: &Db, rights: &[(&str, &str)]) -> Result<bool> {
     if db.is_sqlite() {
         return Ok(true);
     }
-    let each: Vec<_> = rights.iter().map(|(table, right)| format!("has_table_privilege('{table}', '{right}')")).collect();
+    let each: Vec<_> =
+        rights.iter().map(|(table, right)| format!("has_table_privilege('{table}', '{right}')")).collect();
     let row = rows::<Row>(db.read(), &format!("SELECT {} AS may", each.join(" AND ")), Vec::new()).await?;
     Ok(row.iter().all(|row| row.may))
 }

@@ -116,7 +116,9 @@ pub(super) async fn missing(db: &Db, remotes: bool) -> Result<Vec<String>> {
         let may = match columns {
             [] => "has_table_privilege(to_regclass(name), 'SELECT')".to_owned(),
             columns => {
-                let each = columns.iter().map(|column| format!("has_column_privilege(to_regclass(name), '{column}', 'SELECT')"));
+                let each = columns
+                    .iter()
+                    .map(|column| format!("has_column_privilege(to_regclass(name), '{column}', 'SELECT')"));
                 each.collect::<Vec<_>>().join(" AND ")
             }
         };

@@ -251,7 +251,8 @@ fn tell_events(app: &App) -> Vec<JoinHandle<()>> {
 
 #[cfg(feature = "postgres")]
 fn carry_wake_ups(app: &App) -> Option<JoinHandle<()>> {
-    (!app.db.is_sqlite() && app.settings.reads_queue()).then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
+    (!app.db.is_sqlite() && app.settings.reads_queue())
+        .then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -62,7 +62,11 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
         problems.require(number > 0, key, "must be at least 1");
     }
     let has_tls = settings.tls_certificate.is_some();
-    problems.require(has_tls == settings.tls_key.is_some(), "tls_key", "belongs to a tls_certificate: set both or none");
+    problems.require(
+        has_tls == settings.tls_key.is_some(),
+        "tls_key",
+        "belongs to a tls_certificate: set both or none",
+    );
     let asks = settings.tls_client_certificates != ClientCertificates::Off;
     problems.require(has_tls || !asks, "tls_client_certificates", "needs a tls_certificate");
     let is_used = asks || settings.tls_client_ca.is_none();

@@ -94,7 +94,6 @@ impl Spool {
         let entries = fs::read_dir(self.open().unwrap()).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| !path.ends_with(LOCK)).collect()
     }
-
 }
 
 impl Drop for Own {

@@ -83,7 +83,13 @@ impl Listener {
             stall: Duration::from_secs(settings.stall_timeout),
         };
         let slots = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { tcp: Arc::new(tcp), address, shared: Arc::new(Shared { tls, bounds, slots }), renewing, announced: AtomicBool::new(false) })
+        Ok(Self {
+            tcp: Arc::new(tcp),
+            address,
+            shared: Arc::new(Shared { tls, bounds, slots }),
+            renewing,
+            announced: AtomicBool::new(false),
+        })
     }
 
     /// Where it listens.

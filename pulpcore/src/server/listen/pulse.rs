@@ -162,11 +162,8 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        header: Duration::from_secs(3),
-        keep_alive: Duration::from_secs(7),
-        stall: Duration::from_secs(5),
-    };
+    const BOUNDS: Bounds =
+        Bounds { header: Duration::from_secs(3), keep_alive: Duration::from_secs(7), stall: Duration::from_secs(5) };
 
     #[tokio::test(start_paused = true)]
     async fn a_header_is_to_come_within_its_time_and_the_next_one_within_another() {
