@@ -86,10 +86,11 @@ fn looks_into_the_cache_and_remotes_are_counted() {
     let traffic = Traffic::default();
     traffic.looked(Look::Hit);
     traffic.looked(Look::Hit);
+    traffic.looked(Look::Miss);
     traffic.looked(Look::Stale);
     traffic.upstream(Duration::from_millis(30));
     traffic.upstream(Duration::from_secs(6000));
-    for (result, count) in [("hit", 2), ("miss", 0), ("stale", 1)] {
+    for (result, count) in [("hit", 2), ("miss", 1), ("stale", 1)] {
         assert!(tells(&traffic, &format!(r#"pulp_content_cache_looks_total{{result="{result}"}} {count}"#)));
     }
     assert!(tells(&traffic, "pulp_content_upstream_requests_total 2"));

@@ -123,7 +123,7 @@ impl Tls {
     }
 
     /// Reads the files anew if they have changed, or `always`.
-    fn renew(&self, always: bool) {
+    pub(super) fn renew(&self, always: bool) {
         // Before they are read: what is written meanwhile is found the next time.
         let seen = self.files.seen();
         if !always && self.current.lock().unwrap_or_else(PoisonError::into_inner).seen == seen {
