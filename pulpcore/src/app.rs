@@ -3,13 +3,15 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::Credentials;
 use crate::claims::Claims;
 use crate::db::{Db, DbConfig};
 use crate::error::{Error, Result};
+use crate::metrics::content::Traffic;
 use crate::models::{artifact, domain};
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -40,6 +42,10 @@ pub struct Parts {
     pub(crate) feeds: Feeds,
     /// Who may log in.
     pub(crate) credentials: Credentials,
+    /// Cancelled when the process was told to stop, before it takes no more connections.
+    pub(crate) draining: CancellationToken,
+    /// What the content service did.
+    pub(crate) traffic: Traffic,
     /// Artifacts that are saved together.
     pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
     /// Whose which part of the URL space is.
@@ -96,9 +102,14 @@ impl App {
             algorithms,
         };
         let storage = Storage::open_as(&settings.storage, config).await?;
-        let secrets = Secrets::open(&settings.db_encryption_key)?;
-        let default = domain::Entity::find().filter(domain::Column::Name.eq("default")).one(db.read()).await?;
-        let domain =
+        let secrets = match settings.is_edge() {
+            true => Secrets::open_to_read(&settings.db_encryption_key)?,
+            false => Secrets::open(&settings.db_encryption_key)?,
+        };
+        // The other columns are not everybody's to read.
+        let default = domain::Entity::find().select_only().column(domain::Column::PulpId);
+        let default = default.filter(domain::Column::Name.eq("default")).into_tuple().one(db.read()).await?;
+        let domain: Uuid =
             default.ok_or_else(|| Error::Config("the database has no 'default' domain: migrate it".to_owned()))?;
         let credentials = Credentials::new(settings.credential_cache_seconds);
         let claims = Claims::of(&settings)?;
@@ -113,7 +124,9 @@ impl App {
             credentials,
             saving: Together::default(),
             claims,
-            domain: domain.pulp_id,
+            domain,
+            draining: CancellationToken::new(),
+            traffic: Traffic::default(),
         })))
     }
 

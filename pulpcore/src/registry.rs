@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::claims;
 use crate::error::{Error, Result};
-use crate::plugin::{Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
+use crate::plugin::{ContentReads, Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
 
 pub use crate::plugin::Family;
 
@@ -185,6 +185,11 @@ impl Registry {
         for api in &self.live {
             if !known(api.label) {
                 problems.push(format!("the live API '{}' belongs to no registered plugin", api.name));
+            }
+        }
+        for reads in inventory::iter::<ContentReads>() {
+            for table in reads.tables.iter().filter(|table| !table.starts_with(&format!("{}_", reads.label))) {
+                problems.push(format!("the table '{table}' that '{}' reads is not its own", reads.label));
             }
         }
         claims::check(self, &mut problems);

@@ -53,7 +53,7 @@ pub(crate) fn masked(value: Value) -> Value {
 /// Encrypts and decrypts secrets. Cheap to clone; `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secrets {
-    /// Never empty; the first encrypts.
+    /// The first encrypts. Empty only for who may not encrypt.
     keys: Arc<[Fernet]>,
 }
 
@@ -81,6 +81,28 @@ impl Secrets {
             .map_err(|problem| Error::Config(format!("the encryption key file {} {problem}", path.display())))
     }
 
+    /// Reads the key file if there is one that may be read, and makes none: for a process that encrypts nothing. Without
+    /// keys, whatever is stored encrypted stays so.
+    ///
+    /// Blocks; for start-up.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the file holds anything but keys.
+    pub fn open_to_read(path: &Path) -> Result<Self> {
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::info!(
+                    path = %path.display(), %error,
+                    "There is no encryption key: remotes with a password, a key or a proxy's password are not asked."
+                );
+                return Ok(Self { keys: Arc::new([]) });
+            }
+        };
+        Self::parse(&text)
+            .map_err(|problem| Error::Config(format!("the encryption key file {} {problem}", path.display())))
+    }
+
     /// A new key that is never stored: whatever it encrypts is lost with this value. For tests.
     pub fn ephemeral() -> Self {
         let key = Fernet::new(&Fernet::generate_key()).expect("a generated key is a key");
@@ -89,7 +111,9 @@ impl Secrets {
 
     /// Encrypts a secret. The same secret never gives the same token twice.
     pub fn encrypt(&self, secret: &str) -> String {
-        self.keys[0].encrypt(secret.as_bytes())
+        let first =
+            self.keys.first().expect("only the content service alone goes without keys, and it stores no secrets");
+        first.encrypt(secret.as_bytes())
     }
 
     /// Decrypts a token.
@@ -98,6 +122,9 @@ impl Secrets {
     /// [`Error::Internal`] if none of the keys made this token, or somebody changed it.
     pub fn decrypt(&self, token: &str) -> Result<String> {
         // A secret at rest does not expire, and the clock of the machine that wrote it may be ahead of ours.
+        if self.keys.is_empty() {
+            return Err(Error::internal("this process has no encryption key, which a stored secret needs"));
+        }
         let found = self.keys.iter().find_map(|key| key.decrypt_at_time(token, None, END_OF_TIME).ok());
         let bytes = found.ok_or_else(|| Error::internal("no key in the encryption key file fits a stored secret"))?;
         String::from_utf8(bytes).map_err(|_| Error::internal("a stored secret is not UTF-8"))
@@ -212,6 +239,17 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a draft was left behind");
+    }
+
+    #[test]
+    fn who_only_reads_makes_no_key_and_says_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/database.key");
+        let error = Secrets::open_to_read(&path).unwrap().decrypt(TOKEN).unwrap_err();
+        assert!(error.log().contains("has no encryption key"), "{}", error.log());
+        assert!(!path.parent().unwrap().exists());
+        let token = Secrets::open(&path).unwrap().encrypt("hunter2");
+        assert_eq!(Secrets::open_to_read(&path).unwrap().decrypt(&token).unwrap(), "hunter2");
     }
 
     #[test]

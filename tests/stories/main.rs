@@ -2,6 +2,7 @@
 
 mod common;
 mod crash;
+mod edge;
 mod events;
 mod process;
 mod workers;

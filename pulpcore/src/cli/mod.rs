@@ -4,6 +4,7 @@
 //! code 1; a command line that cannot be understood is exit code 2.
 
 mod admin;
+mod grants;
 mod openapi;
 mod plugins;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database up to date
     Migrate(admin::Migrate),
+    /// Print the SQL that lets a PostgreSQL role run the content service, and do nothing else
+    ContentGrants(grants::ContentGrants),
     /// What this binary was built with
     #[command(subcommand)]
     Plugins(plugins::Plugins),
@@ -86,6 +89,7 @@ fn run(cli: Cli, chosen: &'static [&'static str]) -> Result<()> {
     match cli.command {
         Command::Serve(serve) => serve.run(&places, chosen),
         Command::Migrate(migrate) => migrate.run(&places),
+        Command::ContentGrants(grants) => grants.run(),
         Command::Plugins(plugins) => plugins.run(&places),
         Command::Openapi(openapi) => openapi.run(&places, chosen),
         Command::Settings(settings) => settings.run(&places),

@@ -43,6 +43,7 @@ use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::metrics::content::Counted;
 use crate::models::distribution;
 use crate::plugin::{Asked, ContentCx, DistributionHooks, Family, Hooks};
 use crate::registry;
@@ -97,14 +98,16 @@ struct Ask<'a> {
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let mut response = service.answer(request.into_parts().0).await;
+    let counted = service.app.traffic.begins();
+    let is_head = request.method() == Method::HEAD;
+    let mut response = service.answer(request.into_parts().0, &counted).await;
     // A file is what its name says, whatever a browser makes of its bytes.
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    counted.answered(response, is_head)
 }
 
 impl Service {
-    async fn answer(&self, mut parts: request::Parts) -> Response {
+    async fn answer(&self, mut parts: request::Parts, counted: &Counted) -> Response {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
         }
@@ -122,7 +125,7 @@ impl Service {
             Err(status) => return text(status),
         };
         let ask = Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers };
-        match self.serve(&ask).await {
+        match self.serve(&ask, counted).await {
             Ok(Some(response)) => response,
             Ok(None) => text(StatusCode::NOT_FOUND),
             Err(error) => failed(&error, &parts.headers),
@@ -130,10 +133,11 @@ impl Service {
     }
 
     /// `None` is a 404.
-    async fn serve(&self, ask: &Ask<'_>) -> Result<Option<Response>> {
+    async fn serve(&self, ask: &Ask<'_>, counted: &Counted) -> Result<Option<Response>> {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {
             return listing::distributions(&self.app, ask).await;
         };
+        counted.leads_to(&source.base_path);
         if source.content_guard_id.is_some() {
             // No guard can be asked in this version: what is guarded stays shut.
             return Err(Error::PermissionDenied);

@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -116,7 +117,10 @@ impl OnDemand {
             }
         };
         let request = Request::get(&promised.url);
-        let download = match fetch(&*downloader, request, |download| async { Ok(download) }).await {
+        let began = Instant::now();
+        let fetched = fetch(&*downloader, request, |download| async { Ok(download) }).await;
+        self.app.traffic.upstream(began.elapsed());
+        let download = match fetched {
             Ok(download) => download,
             Err(error) => {
                 tracing::warn!(remote = promised.remote.name, "content is not served on demand: {}", error.log());

@@ -22,6 +22,8 @@ macro_rules! on_both {
     };
 }
 
+#[cfg(all(feature = "testkit", feature = "postgres"))]
+mod edge;
 mod listings;
 #[cfg(feature = "testkit")]
 mod on_demand;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -154,6 +154,12 @@ impl Source {
 
     pub(super) fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Whether the database answers, for who may not read the queue.
+    pub(super) async fn is_up(&self) -> bool {
+        let asked = timeout(PATIENCE, self.app.db.read().execute_unprepared("SELECT 1"));
+        matches!(asked.await, Ok(Ok(_)))
     }
 
     /// The numbers, unless the database does not give them.

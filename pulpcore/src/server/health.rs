@@ -4,6 +4,9 @@
 //! database and the file system, each for a bounded time. The answer names what was checked for each role that this
 //! process has, and what is wrong, in the words of the draft for health checks (`draft-inadarei-api-health-check`). What
 //! exactly failed is in the log, not in the answer.
+//!
+//! A process that was told to stop is not ready from that moment on. One that only serves content and has lost its database
+//! is, as long as it can serve what it remembers: all of them lose it at once, and somebody has to be asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +23,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::apps;
+use super::edge::Reason;
 use crate::app::App;
 use crate::error::Error;
 use crate::migrate;
 use crate::settings::{OnDemand, Role};
-use crate::storage::Obstacle;
+use crate::storage::{Obstacle, Storage};
 use crate::tasking::pulse::Workers;
 
 /// How long a check may take.
@@ -32,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// For how long applied migrations are taken as applied.
 const REMEMBERED: Duration = Duration::from_secs(30);
+
+const HANGS: &str = "The media folder's file system does not answer.";
 
 /// The workers' loop looks for tasks every few seconds by itself, however short the time to live is.
 const LEAST_TTL: Duration = Duration::from_secs(10);
@@ -43,6 +49,23 @@ pub(super) fn router(app: &App) -> Router {
         migrated: Mutex::default(),
         looking: Arc::new(Semaphore::new(1)),
     }))
+}
+
+/// The same for a process that serves nothing yet; whoever asks for something else is told to come again.
+pub(super) fn meanwhile(reason: Reason) -> Router {
+    let alive = || Report::of([(Role::Content, BTreeMap::new())].into_iter());
+    let ready = move || {
+        let reason = *reason.lock().unwrap_or_else(PoisonError::into_inner);
+        Report::of([(Role::Content, BTreeMap::from([("database", Check::fail(reason))]))].into_iter())
+    };
+    let later = || {
+        let headers = [(header::RETRY_AFTER, "5"), (header::CACHE_CONTROL, "no-store")];
+        (StatusCode::SERVICE_UNAVAILABLE, headers, "503: Service Unavailable")
+    };
+    Router::new()
+        .route("/health/live", get(async move || alive()))
+        .route("/health/ready", get(async move || ready()))
+        .fallback(async move || later())
 }
 
 struct Health {
@@ -142,15 +165,26 @@ async fn live(State(health): State<Arc<Health>>) -> Report {
 async fn ready(State(health): State<Arc<Health>>) -> Report {
     let app = &health.app;
     let now = Instant::now();
-    let (database, media) = tokio::join!(health.database(), health.media());
+    let writes_any = app.settings.roles.iter().any(|role| writes(app, *role));
+    let reads_any = app.settings.roles.iter().any(|role| !writes(app, *role));
+    let database = health.database();
+    let media = async { if writes_any { health.media().await } else { Check::default() } };
+    let storage = async { if reads_any { health.storage().await } else { Check::default() } };
+    let (database, media, storage) = tokio::join!(database, media, storage);
     // What was not answered cannot be told.
     let migrations = if database.status == Status::Pass { Some(health.migrations().await) } else { None };
     Report::of(app.settings.roles.iter().map(|role| {
         let mut checks = BTreeMap::from([("database", database.clone())]);
-        checks.extend(migrations.clone().map(|check| ("migrations", check)));
-        if *role != Role::Content || app.settings.on_demand == OnDemand::Save {
-            checks.insert("media", media.clone());
+        if *role == Role::Content && database.status == Status::Fail && app.traffic.is_remembered() {
+            let still = "What was served before is served from memory.";
+            let said = database.output.as_deref().unwrap_or_default();
+            checks.insert("database", Check::warn(format!("{said} {still}")));
         }
+        if app.draining.is_cancelled() {
+            checks.insert("stopping", Check::fail("The server was told to stop."));
+        }
+        checks.extend(migrations.clone().map(|check| ("migrations", check)));
+        checks.insert("media", if writes(app, *role) { media.clone() } else { storage.clone() });
         if *role != Role::Content && !app.db.is_sqlite() {
             checks.insert("wake_ups", wake_ups(app));
         }
@@ -160,6 +194,11 @@ async fn ready(State(health): State<Arc<Health>>) -> Report {
         }
         (*role, checks)
     }))
+}
+
+/// Whether a role stores artifacts, or only reads them.
+fn writes(app: &App, role: Role) -> bool {
+    role != Role::Content || app.settings.on_demand == OnDemand::Save
 }
 
 impl Health {
@@ -196,24 +235,36 @@ impl Health {
     }
 
     async fn media(&self) -> Check {
-        let storage = self.app.storage.clone();
-        let looking = Arc::clone(&self.looking);
+        match self.look(|storage| storage.obstacle()).await {
+            Some(None) => self.objects().await,
+            Some(Some(Obstacle::Media)) => Check::fail("The media folder cannot be written."),
+            Some(Some(Obstacle::Full)) => Check::fail("The media folder's file system is full."),
+            Some(Some(Obstacle::Spool)) => Check::fail("The folder for temporary files cannot be written."),
+            None => Check::fail(HANGS),
+        }
+    }
+
+    async fn storage(&self) -> Check {
+        match self.look(|storage| storage.is_readable()).await {
+            Some(true) => self.objects().await,
+            Some(false) => Check::fail("The media folder cannot be read."),
+            None => Check::fail(HANGS),
+        }
+    }
+
+    /// What the file system says, unless it takes too long to say it.
+    async fn look<T: Send + 'static>(&self, ask: fn(&Storage) -> T) -> Option<T> {
+        let (storage, looking) = (self.app.storage.clone(), Arc::clone(&self.looking));
         let look = async {
             let turn = looking.acquire_owned().await;
             let look = move || {
-                let obstacle = storage.obstacle();
+                let said = ask(&storage);
                 drop(turn);
-                obstacle
+                said
             };
             tokio::task::spawn_blocking(look).await
         };
-        match timeout(PATIENCE, look).await {
-            Ok(Ok(None)) => self.objects().await,
-            Ok(Ok(Some(Obstacle::Media))) => Check::fail("The media folder cannot be written."),
-            Ok(Ok(Some(Obstacle::Full))) => Check::fail("The media folder's file system is full."),
-            Ok(Ok(Some(Obstacle::Spool))) => Check::fail("The folder for temporary files cannot be written."),
-            Ok(Err(_)) | Err(_) => Check::fail("The media folder's file system does not answer."),
-        }
+        timeout(PATIENCE, look).await.ok()?.ok()
     }
 
     /// The object store, if that is where artifacts lie.

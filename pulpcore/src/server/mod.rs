@@ -4,7 +4,10 @@
 //! use the same two.
 
 mod access;
+mod edge;
+mod grants;
 mod health;
+mod listen;
 mod lock;
 mod routes;
 
@@ -12,11 +15,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::grants::{Grants, grants};
+pub use self::listen::ClientCertificate;
+use self::listen::{Listener, Serving};
 pub(crate) use self::lock::{Lock, database_file};
 use crate::api::catalog::Catalog;
 use crate::app::App;
@@ -29,9 +33,6 @@ use crate::tasking::life::{self, Listed};
 use crate::tasking::schedule;
 use crate::{auth, migrate, registry};
 
-/// How long connections may go on after the server was told to stop.
-const LAST_ANSWERS: Duration = Duration::from_secs(20);
-
 /// A server that runs. Dropping it leaves the server running; [`Running::stop`] ends it.
 #[derive(Debug)]
 pub struct Running {
@@ -42,7 +43,7 @@ pub struct Running {
     /// The password that was made up for the first administrator, if this start made that user: to be told once.
     pub new_admin_password: Option<String>,
     stop: CancellationToken,
-    listening: JoinHandle<()>,
+    serving: Serving,
     working: Option<JoinHandle<()>>,
     signs_of_life: Vec<(Listed, JoinHandle<()>)>,
     /// What goes on until the end: wake-ups from and to other processes; events written, followed, forgotten.
@@ -64,17 +65,20 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     let catalog = Arc::new(Catalog::collect()?);
 
     let lock = Lock::take(&settings)?;
-    let db = connect(&settings).await?;
-    bring_up_to_date(&db).await?;
-
-    let address = settings.bind;
-    let unusable = |error| Error::Config(format!("cannot listen on {address}: {error}"));
-    let listener = TcpListener::bind(address).await.map_err(unusable)?;
-    let address = listener.local_addr().map_err(unusable)?;
-    settings.bind = address;
-
-    let app = App::with(settings, db).await?;
-    app.storage.sweep_spool().await?;
+    let (app, listener) = if settings.is_edge() {
+        let listener = Listener::bind(&settings).await?;
+        settings.bind = listener.address();
+        (edge::open(&settings, &listener).await?, listener)
+    } else {
+        let db = connect(&settings).await?;
+        bring_up_to_date(&db).await?;
+        let listener = Listener::bind(&settings).await?;
+        settings.bind = listener.address();
+        let app = App::with(settings, db).await?;
+        app.storage.open_spool().await?;
+        app.storage.sweep_spool().await?;
+        (app, listener)
+    };
     let is = |role| app.settings.has_role(role);
     let mut new_admin_password = None;
     if is(Role::Worker) {
@@ -105,27 +109,15 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
     background.extend(carry_wake_ups(&app).into_iter().chain(watching));
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     claims::warn(&app).await;
-    let router = routes::all(&app, catalog);
-    let listener = listener.tap_io(|connection| {
-        // Answers of two parts would wait for the client's delayed acknowledgement of the first.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set.");
-        }
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let listening = tokio::spawn(async move {
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "The listener failed.");
-        }
-    });
-    let roles: Vec<String> = app.settings.roles.iter().map(ToString::to_string).collect();
-    tracing::info!(roles = roles.join(","), "listening on http://{address}");
+    let address = listener.address();
+    listener.announce(&app.settings);
+    let serving = listener.serve(routes::all(&app, catalog), stop.clone());
     Ok(Running {
         address,
         app,
         new_admin_password,
         stop,
-        listening,
+        serving,
         working,
         signs_of_life,
         background,
@@ -141,19 +133,21 @@ impl Running {
         self.stop.cancelled().await;
     }
 
-    /// Stops: takes no more connections and no more tasks, lets what runs come to its end (tasks for as long as the
-    /// settings' `task_grace_interval`), signs off and closes the database.
+    /// Stops: says for `drain_delay` that it is not ready, then takes no more connections and no more tasks, lets what runs
+    /// come to its end (answers for `drain_timeout`, tasks for `task_grace_interval`), signs off and closes the database.
     ///
     /// # Errors
     /// Only if the database cannot be closed.
     pub async fn stop(self) -> Result<()> {
         tracing::info!("The server stops.");
-        self.stop.cancel();
-        let mut listening = self.listening;
-        if tokio::time::timeout(LAST_ANSWERS, &mut listening).await.is_err() {
-            tracing::warn!("Connections that did not end are cut.");
-            listening.abort();
+        self.app.draining.cancel();
+        let settings = &self.app.settings;
+        // What cannot go on need not be waited for.
+        if settings.drain_delay > 0 {
+            let _ = tokio::time::timeout(Duration::from_secs(settings.drain_delay), self.stop.cancelled()).await;
         }
+        self.stop.cancel();
+        self.serving.ended(Duration::from_secs(settings.drain_timeout)).await;
         self.app.queue.inline.close().await;
         if let Some(working) = self.working {
             // It tells of its end by itself.
@@ -213,6 +207,10 @@ pub(crate) fn apps() -> Vec<migrate::App> {
 
 /// A process that may not write (a content role with a database role of its own) serves without being listed.
 async fn announce(app: &App, name: &str) -> Option<(Listed, JoinHandle<()>)> {
+    if app.settings.is_edge() && !edge::may_be_listed(&app.db).await.unwrap_or(false) {
+        tracing::info!("This process may only read, so it is not listed in status/.");
+        return None;
+    }
     match Listed::announce(app, name, 1).await {
         Ok(listed) => Some((listed.clone(), tokio::spawn(listed.live(app.clone())))),
         Err(error) => {
@@ -255,7 +253,8 @@ fn tell_events(app: &App) -> Vec<JoinHandle<()>> {
 
 #[cfg(feature = "postgres")]
 fn carry_wake_ups(app: &App) -> Option<JoinHandle<()>> {
-    (!app.db.is_sqlite()).then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
+    (!app.db.is_sqlite() && app.settings.reads_queue())
+        .then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -167,6 +167,32 @@ async fn a_process_that_only_works_answers_whoever_supervises_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_told_to_stop_says_so_and_serves_until_its_delay_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { drain_delay: 3600, ..Settings::for_tests(folder.path()) };
+    let running = start(settings, &[]).await.unwrap();
+    let (app, address) = (running.app.clone(), running.address);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |path: &str| client.get(format!("http://{address}{path}")).send().await.unwrap();
+    assert_eq!(ask("/health/ready").await.status(), 200);
+    let stopping = tokio::spawn(running.stop());
+    app.draining.cancelled().await;
+
+    let ready = ask("/health/ready").await;
+    assert_eq!(ready.status(), 503);
+    let ready: Value = ready.json().await.unwrap();
+    let check = json!({ "status": "fail", "output": "The server was told to stop." });
+    assert_eq!(ready["roles"]["content"]["checks"]["stopping"], check);
+    assert_eq!(ask("/health/live").await.status(), 200);
+    assert_eq!(ask("/pulp/content/").await.status(), 200);
+
+    // What ends the delay for this test is the failure of what the server cannot go on without.
+    app.feeds.stop().cancel();
+    stopping.await.unwrap().unwrap();
+    assert!(client.get(format!("http://{address}/health/live")).send().await.is_err());
+}
+
+#[tokio::test]
 async fn metrics_can_be_turned_off() {
     let pulp = TestPulp::with(Backend::Sqlite, |settings| settings.metrics = false).await;
     pulp.get("/metrics").await.missing();

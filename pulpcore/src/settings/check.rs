@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::{Settings, names};
+use super::{ClientCertificates, Settings, names};
 use crate::error::{Error, Result};
 
 /// The digests that Pulp knows, in its order.
@@ -60,12 +60,26 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
         ("max_upload_size", settings.max_upload_size),
         ("sync_max_in_flight_mb", settings.sync_max_in_flight_mb),
         ("sync_batch_size", settings.sync_batch_size as u64),
+        ("max_connections", settings.max_connections as u64),
+        ("header_timeout", settings.header_timeout),
+        ("keep_alive_timeout", settings.keep_alive_timeout),
+        ("stall_timeout", settings.stall_timeout),
     ] {
         problems.require(number > 0, key, "must be at least 1");
     }
     for (key, holds, rule) in settings.storage.rules() {
         problems.require(holds, key, &rule);
     }
+    let has_tls = settings.tls_certificate.is_some();
+    problems.require(
+        has_tls == settings.tls_key.is_some(),
+        "tls_key",
+        "belongs to a tls_certificate: set both or none",
+    );
+    let asks = settings.tls_client_certificates != ClientCertificates::Off;
+    problems.require(has_tls || !asks, "tls_client_certificates", "needs a tls_certificate");
+    let is_used = asks || settings.tls_client_ca.is_none();
+    problems.require(is_used, "tls_client_ca", "means nothing unless tls_client_certificates is request or require");
     if let Some(password) = &settings.admin_password {
         problems.require(!password.expose().is_empty(), "admin_password", "must not be empty");
     }
@@ -179,6 +193,22 @@ mod tests {
         assert!(said(|settings| settings.media_root = PathBuf::new()).contains("'media_root' must not be empty"));
         assert!(said(|settings| settings.admin_password = Some(Secret::new(""))).contains("'admin_password'"));
         assert!(said(|settings| settings.log_filter = "pulpcore=loud".to_owned()).contains("'log_filter'"));
+    }
+
+    #[test]
+    fn a_certificate_has_a_key_and_client_certificates_need_one() {
+        assert!(said(|settings| settings.tls_certificate = Some("tls.pem".into())).contains("'tls_key'"));
+        assert!(said(|settings| settings.tls_key = Some("tls.key".into())).contains("'tls_key'"));
+        let asks = said(|settings| settings.tls_client_certificates = ClientCertificates::Request);
+        assert_eq!(asks, "'tls_client_certificates' needs a tls_certificate");
+        assert!(said(|settings| settings.tls_client_ca = Some("ca.pem".into())).contains("'tls_client_ca'"));
+        let all = |settings: &mut Settings| {
+            settings.tls_certificate = Some("tls.pem".into());
+            settings.tls_key = Some("tls.key".into());
+            settings.tls_client_certificates = ClientCertificates::Require;
+            settings.tls_client_ca = Some("ca.pem".into());
+        };
+        assert_eq!(said(all), "");
     }
 
     #[test]

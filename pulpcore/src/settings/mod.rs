@@ -46,7 +46,7 @@ pub use self::plugin::{PluginSettings, Sections};
 pub use self::storage::{StorageKind, StorageSettings};
 pub use self::switch::Switch;
 pub(crate) use self::types::MASK;
-pub use self::types::{DatabaseUrl, LogFormat, OnDemand, Role, Secret};
+pub use self::types::{ClientCertificates, DatabaseUrl, LogFormat, OnDemand, Role, Secret};
 use crate::error::Result;
 
 /// Everything an operator may decide. Every field has a default; all paths are relative to the current directory
@@ -83,8 +83,8 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// The root of the REST API's paths; begins and ends with `/`. The API itself lives under `{api_root}api/v3/`.
     pub api_root: String,
-    /// The public address of the content service, `scheme://host[:port]`. Default: `http://` and [`Self::bind`]; read
-    /// it with [`Self::content_origin()`].
+    /// The public address of the content service, `scheme://host[:port]`. Default: `http://`, or `https://` with
+    /// [`Self::tls_certificate`], and [`Self::bind`]; read it with [`Self::content_origin()`].
     pub content_origin: Option<String>,
     /// Where distributions begin in the content service's paths; begins and ends with `/`.
     pub content_path_prefix: String,
@@ -97,6 +97,27 @@ pub struct Settings {
     pub live: BTreeMap<String, Switch>,
     /// Whether `/metrics` answers, without credentials: it tells types and numbers of tasks, and what the process uses.
     pub metrics: bool,
+    /// The server's certificate and those of its issuers, in PEM: with it the server speaks TLS and nothing else. It is
+    /// read anew when it changes.
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of [`Self::tls_certificate`], in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Whether clients are asked for a certificate.
+    pub tls_client_certificates: ClientCertificates,
+    /// The authorities, in PEM, that clients' certificates must come from. Without it any will do that a guard accepts.
+    pub tls_client_ca: Option<PathBuf>,
+    /// The most connections that this process serves at a time; more have to wait.
+    pub max_connections: usize,
+    /// How many seconds a client may take for the header of a request, and for the handshake of TLS.
+    pub header_timeout: u64,
+    /// After how many seconds a connection on which nobody asks for anything is closed.
+    pub keep_alive_timeout: u64,
+    /// After how many seconds a connection is cut whose client neither takes what it asked for nor sends what it announced.
+    pub stall_timeout: u64,
+    /// For how many seconds a server that was told to stop says that it is not ready, and serves as before.
+    pub drain_delay: u64,
+    /// How many seconds answers may then take to end before they are cut.
+    pub drain_timeout: u64,
 
     // Processes.
     /// What this process does: any of `api`, `content`, `worker`.
@@ -208,7 +229,18 @@ impl Settings {
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        format!("http://{address}")
+        let scheme = if self.tls_certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
+    /// Whether this process only serves content, from a database that others look after: it writes nothing that it may not.
+    pub(crate) fn is_edge(&self) -> bool {
+        self.roles.len() == 1 && self.has_role(Role::Content) && !self.database_url.is_sqlite()
+    }
+
+    /// Whether this process has to do with tasks.
+    pub(crate) fn reads_queue(&self) -> bool {
+        self.has_role(Role::Api) || self.has_role(Role::Worker)
     }
 
     /// Whether this process has a role.
@@ -259,6 +291,16 @@ impl Settings {
             max_upload_size: 64 * 1024 * MIB,
             live: BTreeMap::new(),
             metrics: true,
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_certificates: ClientCertificates::Off,
+            tls_client_ca: None,
+            max_connections: 4096,
+            header_timeout: 30,
+            keep_alive_timeout: 75,
+            stall_timeout: 60,
+            drain_delay: 0,
+            drain_timeout: 20,
             roles: [Role::Api, Role::Content, Role::Worker].into(),
             workers: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             worker_ttl: 30,
@@ -320,6 +362,8 @@ mod tests {
         assert_eq!(settings.content_origin(), "http://127.0.0.1:80");
         settings.bind = "[::]:80".parse().unwrap();
         assert_eq!(settings.content_origin(), "http://[::1]:80");
+        settings.tls_certificate = Some("/srv/tls.pem".into());
+        assert_eq!(settings.content_origin(), "https://[::1]:80");
         settings.content_origin = Some("https://pulp.example.test/".to_owned());
         assert_eq!(settings.content_origin(), "https://pulp.example.test");
     }

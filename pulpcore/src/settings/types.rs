@@ -43,6 +43,18 @@ pub enum OnDemand {
     Off,
 }
 
+/// Whether clients are asked for a certificate in the handshake of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// They are not.
+    Off,
+    /// They may give one: guards look at it.
+    Request,
+    /// Who gives none is not served.
+    Require,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

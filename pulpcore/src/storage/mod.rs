@@ -58,7 +58,8 @@ use crate::settings::StorageSettings;
 pub struct StorageConfig {
     /// The media folder. Made if missing.
     pub root: PathBuf,
-    /// The folder for temporary files. Made if missing; best on the filesystem of `root`, where naming needs no copy.
+    /// The folder for temporary files. Made when the first is; best on the filesystem of `root`, where naming needs no
+    /// copy.
     pub spool: PathBuf,
     /// Whether [`Storage::keep`] returns only when a power cut cannot take back what it did.
     pub durable: bool,
@@ -160,7 +161,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the spool cannot be made or opened.
+    /// None yet; the store is asked when something is read or kept.
     pub async fn open_store(store: Arc<dyn ObjectStore>, config: StorageConfig) -> Result<Self> {
         Self::with_backend(Backend::Remote(Remote::new(Cloud { store, links: None })), config).await
     }
@@ -170,10 +171,7 @@ impl Storage {
         algorithms.push(Algorithm::Sha256);
         algorithms.sort_unstable();
         algorithms.dedup();
-        let opened = tokio::task::spawn_blocking(move || Spool::open(&path).map_err(|error| (path, error)));
-        let spool = opened.await.map_err(Error::internal)?.map_err(|(path, error)| {
-            Error::Config(format!("The folder for temporary files {} cannot be used: {error}.", path.display()))
-        })?;
+        let spool = Spool::new(path);
         Ok(Self(Arc::new(Inner { backend, spool: Arc::new(spool), algorithms })))
     }
 
@@ -433,6 +431,20 @@ impl Storage {
             Backend::Folder(folder) => folder.local(path),
             Backend::Remote(_) => None,
         }
+    }
+
+    /// Makes the folder for temporary files now, so that whoever is to receive something learns at once that it cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it cannot be made.
+    pub async fn open_spool(&self) -> Result<()> {
+        let spool = Arc::clone(&self.0.spool);
+        let opened = tokio::task::spawn_blocking(move || spool.open()).await.map_err(Error::internal)?;
+        let unusable = |error| {
+            let folder = self.0.spool.folder().display();
+            Error::Config(format!("The folder for temporary files {folder} cannot be used: {error}."))
+        };
+        opened.map(drop).map_err(unusable)
     }
 
     /// Removes the temporary files of processes that died; says how many. Files of living processes, this one's

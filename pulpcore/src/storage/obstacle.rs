@@ -32,7 +32,21 @@ impl Storage {
                 return Some(Obstacle::Full);
             }
         }
-        (!is_writable(self.0.spool.folder())).then_some(Obstacle::Spool)
+        match self.0.spool.open() {
+            Ok(own) => (!is_writable(&own)).then_some(Obstacle::Spool),
+            Err(error) => {
+                tracing::warn!(%error, "There is no folder for temporary files.");
+                Some(Obstacle::Spool)
+            }
+        }
+    }
+
+    /// Whether artifacts can be read, as far as can be told without reading one. It asks the file system, too.
+    pub(crate) fn is_readable(&self) -> bool {
+        match &self.0.backend {
+            Backend::Folder(folder) => may(&folder.artifacts_path(), Access::READ_OK | Access::EXEC_OK, "read"),
+            Backend::Remote(_) => true,
+        }
     }
 }
 
@@ -52,9 +66,13 @@ impl Storage {
 }
 
 fn is_writable(folder: &Path) -> bool {
-    let may = access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from);
+    may(folder, Access::WRITE_OK | Access::EXEC_OK, "written")
+}
+
+fn may(folder: &Path, rights: Access, what: &str) -> bool {
+    let may = access(folder, rights).map_err(io::Error::from);
     if let Err(error) = &may {
-        tracing::warn!(folder = %folder.display(), %error, "The folder cannot be written.");
+        tracing::warn!(folder = %folder.display(), %error, "The folder cannot be {what}.");
     }
     may.is_ok()
 }

@@ -2,12 +2,13 @@
 //!
 //! Each process has a folder of its own in the spool and holds a lock in it for as long as it lives, so that several
 //! processes can share one spool and a later one can tell what a dead one left behind. A file removes itself when it
-//! is dropped: a transfer that fails or is canceled leaves nothing.
+//! is dropped: a transfer that fails or is canceled leaves nothing. The folder is made when it is first needed: a process
+//! that only serves needs none, and may not be allowed to make it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -18,37 +19,58 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(super) struct Spool {
     spool: PathBuf,
-    own: PathBuf,
+    own: Mutex<Option<Arc<Own>>>,
+}
+
+/// The folder, and the lock that says that it is in use.
+#[derive(Debug)]
+struct Own {
+    folder: PathBuf,
     _alive: File,
 }
 
 impl Spool {
-    /// Makes a folder for this process in `spool`, which is made too if need be.
-    pub(super) fn open(spool: &Path) -> io::Result<Self> {
-        fs::create_dir_all(spool)?;
+    /// In `spool`, of which nothing is asked yet.
+    pub(super) fn new(spool: PathBuf) -> Self {
+        Self { spool, own: Mutex::default() }
+    }
+
+    /// Makes the folder of this process, and `spool` if need be, unless it is there.
+    pub(super) fn open(&self) -> io::Result<PathBuf> {
+        Ok(self.own()?.folder.clone())
+    }
+
+    /// Where all processes have theirs.
+    pub(super) fn folder(&self) -> &Path {
+        &self.spool
+    }
+
+    fn own(&self) -> io::Result<Arc<Own>> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = &*own {
+            return Ok(Arc::clone(own));
+        }
+        fs::create_dir_all(&self.spool)?;
         // Held while the folder has no locked file yet: nobody may take it for a dead process's.
-        let _guard = lock_spool(spool)?;
-        let own = spool.join(Uuid::now_v7().to_string());
-        fs::create_dir(&own)?;
-        let alive = File::create_new(own.join(LOCK))?;
+        let _guard = lock_spool(&self.spool)?;
+        let folder = self.spool.join(Uuid::now_v7().to_string());
+        fs::create_dir(&folder)?;
+        let alive = File::create_new(folder.join(LOCK))?;
         alive.lock()?;
-        Ok(Self { spool: spool.to_owned(), own, _alive: alive })
+        Ok(Arc::clone(own.insert(Arc::new(Own { folder, _alive: alive }))))
     }
 
     /// An empty temporary file, opened for writing.
-    pub(super) fn create(self: &Arc<Self>) -> io::Result<(File, Spooled)> {
-        let path = self.own.join(Uuid::now_v7().to_string());
+    pub(super) fn create(&self) -> io::Result<(File, Spooled)> {
+        let own = self.own()?;
+        let path = own.folder.join(Uuid::now_v7().to_string());
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok((file, Spooled { path, moved: false, _spool: Some(Arc::clone(self)) }))
-    }
-
-    /// Where they lie.
-    pub(super) fn folder(&self) -> &Path {
-        &self.own
+        Ok((file, Spooled { path, moved: false, _own: Some(own) }))
     }
 
     /// Removes what dead processes left in the spool; says how many files that were.
     pub(super) fn sweep(&self) -> io::Result<u64> {
+        let _own = self.own()?;
         let _guard = lock_spool(&self.spool)?;
         let mut removed = 0;
         for entry in fs::read_dir(&self.spool)? {
@@ -69,22 +91,16 @@ impl Spool {
     /// The temporary files that this process has at the moment.
     #[cfg(test)]
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.own).unwrap().map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(self.open().unwrap()).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| !path.ends_with(LOCK)).collect()
-    }
-
-    /// This process's folder.
-    #[cfg(test)]
-    pub(super) fn own(&self) -> &Path {
-        &self.own
     }
 }
 
-impl Drop for Spool {
+impl Drop for Own {
     fn drop(&mut self) {
         // What fails here is left to the next process's sweep.
-        let _ = fs::remove_file(self.own.join(LOCK));
-        let _ = fs::remove_dir(&self.own);
+        let _ = fs::remove_file(self.folder.join(LOCK));
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 
@@ -94,7 +110,7 @@ pub(super) struct Spooled {
     path: PathBuf,
     moved: bool,
     /// Keeps the folder, and with it the claim that this process lives.
-    _spool: Option<Arc<Spool>>,
+    _own: Option<Arc<Own>>,
 }
 
 impl Spooled {
@@ -129,7 +145,7 @@ impl Spooled {
     /// Copies it next to the target, which lies on another filesystem.
     fn copy_beside(&self, target: &Path, durable: bool) -> io::Result<Self> {
         let path = target.with_file_name(format!(".{}", Uuid::now_v7()));
-        let copy = Self { path, moved: false, _spool: None };
+        let copy = Self { path, moved: false, _own: None };
         let mut file = OpenOptions::new().write(true).create_new(true).open(&copy.path)?;
         io::copy(&mut File::open(&self.path)?, &mut file)?;
         file.flush()?;
@@ -176,7 +192,7 @@ mod tests {
     #[test]
     fn a_sweep_removes_what_the_dead_left_and_spares_the_living_and_strangers() {
         let folder = tempfile::tempdir().unwrap();
-        let living = Arc::new(Spool::open(folder.path()).unwrap());
+        let living = Spool::new(folder.path().to_owned());
         let (_file, kept) = living.create().unwrap();
         let dead = folder.path().join(Uuid::now_v7().to_string());
         fs::create_dir(&dead).unwrap();
@@ -185,7 +201,7 @@ mod tests {
         }
         fs::create_dir(folder.path().join("a stranger")).unwrap();
 
-        let mine = Spool::open(folder.path()).unwrap();
+        let mine = Spool::new(folder.path().to_owned());
         assert_eq!(mine.sweep().unwrap(), 2);
         assert!(!dead.exists());
         assert!(kept.path().exists());
@@ -194,10 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_receives_nothing_makes_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::new(folder.path().join("spool"));
+        drop(spool);
+        assert!(!folder.path().join("spool").exists());
+    }
+
+    #[test]
     fn a_process_that_ends_well_leaves_no_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(folder.path()).unwrap());
-        let own = spool.own().to_owned();
+        let spool = Spool::new(folder.path().to_owned());
+        let own = spool.open().unwrap();
         let (_file, spooled) = spool.create().unwrap();
         drop(spool);
         assert!(own.exists(), "a file is still in use");
@@ -208,7 +232,7 @@ mod tests {
     #[test]
     fn a_move_makes_the_folders_that_are_missing() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(&folder.path().join("spool")).unwrap());
+        let spool = Spool::new(folder.path().join("spool"));
         for (name, made) in [("one", true), ("two", false)] {
             let (mut file, spooled) = spool.create().unwrap();
             file.write_all(name.as_bytes()).unwrap();
@@ -222,7 +246,7 @@ mod tests {
     #[test]
     fn a_copy_stands_in_for_a_move_between_filesystems() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(&folder.path().join("spool")).unwrap());
+        let spool = Spool::new(folder.path().join("spool"));
         let (mut file, spooled) = spool.create().unwrap();
         file.write_all(b"bytes").unwrap();
         let target = folder.path().join("target");

@@ -32,4 +32,4 @@ pub use self::server::{Backend, TestPulp};
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};
 #[cfg(feature = "postgres")]
-pub use postgres::{Cluster, Database, TestDatabase};
+pub use postgres::{Cluster, Database, TestDatabase, TestRole};

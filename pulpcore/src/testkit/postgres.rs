@@ -14,6 +14,8 @@
 //!
 //! A missing PostgreSQL fails the test with a sentence; tests are never skipped silently.
 
+mod role;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::future::Future;
@@ -29,6 +31,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use url::Url;
 use uuid::Uuid;
+
+pub use self::role::TestRole;
 
 /// The environment variable with the URL of a cluster to use, as a superuser: `postgres://postgres@127.0.0.1:5432`.
 /// The database in it does not matter.
@@ -127,20 +131,24 @@ async fn create(template: &str) -> TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), std::mem::take(&mut self.name));
-        // A runtime cannot block within another one, hence the thread. A failure is left to the cluster's own end:
-        // panicking here would hide why a test failed.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut connection = PgConnection::connect(server.as_str()).await.map_err(io::Error::other)?;
-                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.map_err(io::Error::other)?;
-                connection.close().await.map_err(io::Error::other)
-            })
-        });
-        let _: Result<io::Result<()>, _> = dropped.join();
+        let name = std::mem::take(&mut self.name);
+        afterwards(self.server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
+}
+
+/// Runs a statement at the end of a test.
+fn afterwards(server: Url, sql: String) {
+    // A runtime cannot block within another one, hence the thread. A failure is left to the cluster's own end: panicking
+    // here would hide why a test failed.
+    let done = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(server.as_str()).await.map_err(io::Error::other)?;
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.map_err(io::Error::other)?;
+            connection.close().await.map_err(io::Error::other)
+        })
+    });
+    let _: Result<io::Result<()>, _> = done.join();
 }
 
 /// The URL of the cluster that this process uses.

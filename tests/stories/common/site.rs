@@ -64,6 +64,11 @@ impl Site {
         }
     }
 
+    /// The database, if it is on PostgreSQL.
+    pub(crate) fn database_of(&self) -> Option<&TestDatabase> {
+        self.database.as_ref()
+    }
+
     /// Where artifacts lie.
     pub(crate) fn media(&self) -> PathBuf {
         self.folder.path().join("media")

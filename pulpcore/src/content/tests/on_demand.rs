@@ -15,18 +15,18 @@ use crate::testkit::{Fault, FixtureServer};
 const A: &str = "/pulp/content/d/a.bin";
 
 /// A unit `a.bin` of some size that the remote offers and nobody has, distributed at `d`.
-struct Offered {
-    world: World,
-    files: FixtureServer,
+pub(super) struct Offered {
+    pub(super) world: World,
+    pub(super) files: FixtureServer,
     unit: Unit,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 async fn offered(size: u64, policy: &str, mode: OnDemand) -> Offered {
     offered_in(World::with(|settings| settings.on_demand = mode).await, size, policy).await
 }
 
-async fn offered_in(world: World, size: u64, policy: &str) -> Offered {
+pub(super) async fn offered_in(world: World, size: u64, policy: &str) -> Offered {
     let files = FixtureServer::start().await;
     let body: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
     files.put("a.bin", body.clone());
@@ -92,7 +92,7 @@ impl Offered {
         tx.commit().await.unwrap();
     }
 
-    async fn is_kept(&self) -> bool {
+    pub(super) async fn is_kept(&self) -> bool {
         let row = content_artifact::Entity::find_by_id(self.unit.file).one(self.world.app.db.read()).await.unwrap();
         row.unwrap().artifact_id.is_some()
     }

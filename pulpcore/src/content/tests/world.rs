@@ -77,6 +77,11 @@ impl World {
         Self { _database: Some(database), ..world }
     }
 
+    #[cfg(all(feature = "testkit", feature = "postgres"))]
+    pub(super) fn database(&self) -> &crate::testkit::TestDatabase {
+        self._database.as_ref().expect("the world is on PostgreSQL")
+    }
+
     pub(super) async fn get(&self, path: &str) -> Answer {
         let answer = self.ask("GET", path, &[]).await;
         assert!(answer.whole, "{path} broke off");

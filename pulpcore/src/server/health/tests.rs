@@ -30,6 +30,31 @@ on_both!(a_process_whose_database_is_gone_is_alive_and_not_ready, |sample| {
     }
 });
 
+on_both!(a_content_service_that_remembers_is_ready_without_its_database, |sample| {
+    let sample = sample.with(|settings| settings.roles = [Role::Content].into()).await;
+    sample.app.db.clone().close().await.unwrap();
+    assert_eq!(asked(&sample, "/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    sample.app.traffic.remembers(true);
+    let (status, body) = asked(&sample, "/health/ready").await;
+    let check = &body["roles"]["content"]["checks"]["database"];
+    let said = "The database does not answer. What was served before is served from memory.";
+    assert_eq!((status, &check["status"], &check["output"]), (StatusCode::OK, &"warn".into(), &said.into()), "{body}");
+});
+
+#[tokio::test]
+async fn a_content_service_that_cannot_read_its_artifacts_is_told() {
+    let roles = |settings: &mut crate::settings::Settings| {
+        settings.roles = [Role::Content].into();
+        settings.on_demand = OnDemand::Stream;
+    };
+    let sample = Sample::sqlite().await.with(roles).await;
+    assert_eq!(asked(&sample, "/health/ready").await.0, StatusCode::OK);
+    std::fs::remove_dir_all(&sample.app.settings.media_root).unwrap();
+    let (status, body) = asked(&sample, "/health/ready").await;
+    let said = &body["roles"]["content"]["checks"]["media"]["output"];
+    assert_eq!((status, said), (StatusCode::SERVICE_UNAVAILABLE, &"The media folder cannot be read.".into()), "{body}");
+}
+
 on_both!(pending_migrations_make_a_process_not_ready, |sample| {
     let tx = sample.app.db.write().await.unwrap();
     exec(&*tx, "DELETE FROM core_migrations", Vec::new()).await.unwrap();
