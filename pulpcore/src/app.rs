@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::auth::Credentials;
+use crate::content::Guards;
 use crate::db::{Db, DbConfig};
 use crate::error::{Error, Result};
 use crate::models::{artifact, domain};
@@ -39,6 +40,8 @@ pub struct Parts {
     pub(crate) feeds: Feeds,
     /// Who may log in.
     pub(crate) credentials: Credentials,
+    /// Who may read what is distributed.
+    pub(crate) guards: Guards,
     /// Artifacts that are saved together.
     pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
     /// The key of the `default` domain.
@@ -107,6 +110,7 @@ impl App {
             queue,
             feeds: Feeds::new(),
             credentials,
+            guards: Guards::new(),
             saving: Together::default(),
             domain: domain.pulp_id,
         })))

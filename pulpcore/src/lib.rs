@@ -157,6 +157,7 @@ pub mod cli;
 pub mod content;
 pub mod db;
 pub mod error;
+mod guards;
 mod metrics;
 pub mod migrate;
 pub mod models;

@@ -5,6 +5,7 @@ use sea_orm_migration::MigrationTrait;
 use crate::App;
 
 mod m0001_initial;
+mod m0002_content_guards;
 
 /// Core as an app.
 pub const fn app() -> App {
@@ -12,5 +13,5 @@ pub const fn app() -> App {
 }
 
 fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(m0001_initial::Migration)]
+    vec![Box::new(m0001_initial::Migration), Box::new(m0002_content_guards::Migration)]
 }

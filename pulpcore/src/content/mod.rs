@@ -1,5 +1,7 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
+//! A distribution's guard is asked on every request, before anything is looked up (`guards`).
+//!
 //! A request costs two indexed queries (`resolve`) and a read from the storage (`stored`); answering for what is
 //! stored never writes. What is only known to a remote is fetched while it is served (`on_demand`); directories are
 //! listed (`listing`). Errors are short texts, as Pulp's content service sends them.
@@ -10,6 +12,7 @@
 //! at last the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve).
 
 mod conditions;
+mod guards;
 mod listing;
 mod on_demand;
 mod resolve;
@@ -22,11 +25,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
+pub(crate) use self::guards::Guards;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
@@ -67,6 +72,8 @@ struct Ask<'a> {
     path: &'a str,
     head: bool,
     headers: &'a HeaderMap,
+    /// The whole head of the request: what guards look at.
+    parts: &'a Parts,
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -81,7 +88,7 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     // No name is made of other characters, and one of the databases refuses to look for a NUL.
     let path = percent_decode_str(below).decode_utf8().ok().filter(|path| !path.contains('\0'));
     let Some(path) = path else { return text(StatusCode::NOT_FOUND) };
-    let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers };
+    let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers, parts: &parts };
     match service.serve(&ask).await {
         Ok(Some(response)) => response,
         Ok(None) => text(StatusCode::NOT_FOUND),
@@ -95,9 +102,8 @@ impl Service {
         let Some(source) = resolve::source(&self.app, ask.path).await? else {
             return listing::distributions(&self.app, ask).await;
         };
-        if source.content_guard_id.is_some() {
-            // No guard can be asked in this version: what is guarded stays shut.
-            return Err(Error::PermissionDenied);
+        if let Some(guard) = source.content_guard_id {
+            guards::permit(&self.app, guard, ask.parts).await?;
         }
         let rest = &ask.path[source.base_path.len()..];
         let path = rest.trim_start_matches('/');
@@ -171,6 +177,10 @@ fn failed(error: &Error, headers: &HeaderMap) -> Response {
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"api\"");
+        return ([(header::WWW_AUTHENTICATE, challenge)], text(status)).into_response();
+    }
     if !status.is_server_error() {
         return text(status);
     }
