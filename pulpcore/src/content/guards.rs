@@ -42,6 +42,7 @@ pub(crate) async fn permit(app: &App, guard: Uuid, parts: &Parts) -> Result<()> 
 /// The guards that were compiled. One a process.
 pub(crate) struct Guards {
     known: Cache<Uuid, Known>,
+    fresh: Duration,
     /// Counts what was forgotten.
     changes: AtomicU64,
 }
@@ -56,7 +57,12 @@ struct Known {
 
 impl Guards {
     pub(crate) fn new() -> Self {
+        Self::looking_every(FRESH)
+    }
+
+    fn looking_every(fresh: Duration) -> Self {
         Self {
+            fresh,
             known: Cache::builder().max_capacity(KEPT).time_to_live(STALE).build(),
             changes: AtomicU64::new(0),
         }
@@ -104,7 +110,7 @@ impl Guards {
         let changes = self.changes.load(Ordering::Acquire);
         match (read(app, guard).await, known) {
             (Ok(Some(compiled)), _) => {
-                self.keep(changes, guard, Known { compiled: Arc::clone(&compiled), read: now, again: now + FRESH });
+                self.keep(changes, guard, Known { compiled: Arc::clone(&compiled), read: now, again: now + self.fresh });
                 Ok(Some(compiled))
             }
             (Ok(None), _) => {
@@ -114,7 +120,7 @@ impl Guards {
             (Err(error), Some(known)) if known.read.elapsed() < STALE => {
                 tracing::warn!(%guard, "a content guard cannot be read again: {}", error.log());
                 let compiled = Arc::clone(&known.compiled);
-                self.keep(changes, guard, Known { again: Instant::now() + FRESH, ..known });
+                self.keep(changes, guard, Known { again: Instant::now() + self.fresh, ..known });
                 Ok(Some(compiled))
             }
             (Err(error), _) => Err(error),
@@ -147,5 +153,65 @@ async fn read(app: &App, guard: Uuid) -> Result<Option<Arc<dyn Compiled>>> {
 impl fmt::Debug for Guards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Guards")
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use axum::http::Request;
+    use sea_orm::{ActiveModelTrait, IntoActiveModel};
+
+    use super::*;
+    use crate::db::now;
+    use crate::sample::Sample;
+
+    async fn guard(app: &App, pulp_type: &str) -> Uuid {
+        let id = Uuid::now_v7();
+        let row = content_guard::Model {
+            pulp_id: id,
+            pulp_created: now(),
+            pulp_last_updated: now(),
+            pulp_domain_id: app.domain,
+            pulp_type: pulp_type.to_owned(),
+            name: id.to_string(),
+            description: None,
+        };
+        let tx = app.db.write().await.unwrap();
+        row.into_active_model().insert(&*tx).await.unwrap();
+        if pulp_type == "core.composite" {
+            let noun = registry::get().noun(Family::ContentGuard, pulp_type).unwrap();
+            (noun.insert)(&tx, id, serde_json::Map::new()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        id
+    }
+
+    async fn ask(guards: &Guards, app: &App, guard: Uuid) -> Result<()> {
+        let (parts, ()) = Request::get("/").body(()).unwrap().into_parts();
+        guards.ask(app, guard, &GuardRequest::new(&parts)).await
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_known_guards_go_on_and_others_stay_shut() {
+        let sample = Sample::sqlite().await;
+        let app = &sample.app;
+        let (known, unknown) = (guard(app, "core.composite").await, guard(app, "core.composite").await);
+        let guards = Guards::looking_every(Duration::ZERO);
+        ask(&guards, app, known).await.unwrap();
+        app.db.clone().close().await.unwrap();
+
+        ask(&guards, app, known).await.unwrap();
+        assert!(matches!(ask(&guards, app, unknown).await, Err(Error::Unavailable(_))));
+        guards.forget(known);
+        assert!(matches!(ask(&guards, app, known).await, Err(Error::Unavailable(_))), "it may have changed");
+    }
+
+    #[tokio::test]
+    async fn a_guard_whose_plugin_is_not_in_this_build_stays_shut() {
+        let sample = Sample::sqlite().await;
+        let guard = guard(&sample.app, "elsewhere.door").await;
+        assert!(matches!(ask(&sample.app.guards, &sample.app, guard).await, Err(Error::Unavailable(_))));
+        let gone = ask(&sample.app.guards, &sample.app, Uuid::now_v7()).await;
+        assert!(matches!(gone, Err(Error::PermissionDenied)));
     }
 }

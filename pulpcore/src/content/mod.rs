@@ -11,6 +11,7 @@
 //! files where the publication passes through (or where there is none), `index.html` or a listing for a directory, and
 //! at last the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve).
 
+mod client_certificate;
 mod conditions;
 mod guards;
 mod listing;
@@ -31,6 +32,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
+pub use self::client_certificate::ClientCertificate;
 pub(crate) use self::guards::Guards;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};

@@ -23,37 +23,37 @@ use crate::refs::Link;
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "core_compositecontentguard")]
-pub struct Model {
+pub(crate) struct Model {
     /// The guard's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub contentguard_ptr_id: Uuid,
+    pub(crate) contentguard_ptr_id: Uuid,
 }
 
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Which guards a composite holds.
-pub mod held {
+pub(crate) mod held {
     use sea_orm::entity::prelude::*;
 
     /// One row.
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "core_compositecontentguard_guards")]
-    pub struct Model {
+    pub(crate) struct Model {
         /// The composite.
         #[sea_orm(primary_key, auto_increment = false)]
-        pub compositecontentguard_id: Uuid,
+        pub(crate) compositecontentguard_id: Uuid,
         /// A guard that it holds.
         #[sea_orm(primary_key, auto_increment = false)]
-        pub contentguard_id: Uuid,
+        pub(crate) contentguard_id: Uuid,
     }
 
     /// Relations are spelled out where they are used.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub(crate) enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -61,7 +61,7 @@ pub mod held {
 /// A composite guard.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = CompositeContentGuard)]
-pub struct Body {
+pub(crate) struct Body {
     /// List of ContentGuards to ask for access-permission.
     #[serde(default, skip_serializing_if = "shape::unseen")]
     #[schema(value_type = Vec<crate::api::schema::markers::Uri>)]

@@ -24,17 +24,17 @@ const TOKEN: &str = "&validate_token=";
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "core_contentredirectcontentguard")]
-pub struct Model {
+pub(crate) struct Model {
     /// The guard's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub contentguard_ptr_id: Uuid,
+    pub(crate) contentguard_ptr_id: Uuid,
     /// 32 random bytes, in hex.
-    pub shared_secret: String,
+    pub(crate) shared_secret: String,
 }
 
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

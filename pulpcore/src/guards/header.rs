@@ -30,28 +30,28 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "core_headercontentguard")]
-pub struct Model {
+pub(crate) struct Model {
     /// The guard's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub contentguard_ptr_id: Uuid,
+    pub(crate) contentguard_ptr_id: Uuid,
     /// Which header.
-    pub header_name: String,
+    pub(crate) header_name: String,
     /// What it must hold.
-    pub header_value: String,
+    pub(crate) header_value: String,
     /// What takes the value out of JSON.
-    pub jq_filter: Option<String>,
+    pub(crate) jq_filter: Option<String>,
 }
 
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// A header guard.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = HeaderContentGuard)]
-pub struct Body {
+pub(crate) struct Body {
     /// The header name the guard will check on.
     #[schema(min_length = 1)]
     header_name: String,
@@ -102,7 +102,7 @@ impl Detail for Entity {
 }
 
 /// A row that was made ready.
-pub struct Expected {
+pub(crate) struct Expected {
     name: HeaderName,
     value: String,
     filter: Option<Filter>,

@@ -47,22 +47,22 @@ const FRESH: Duration = Duration::from_secs(1);
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "core_rbaccontentguard")]
-pub struct Model {
+pub(crate) struct Model {
     /// The guard's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub contentguard_ptr_id: Uuid,
+    pub(crate) contentguard_ptr_id: Uuid,
 }
 
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// An RBAC guard.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = RBACContentGuard)]
-pub struct Body {
+pub(crate) struct Body {
     #[serde(default, skip_serializing_if = "shape::unseen", deserialize_with = "shape::unread")]
     #[schema(read_only, required = false)]
     users: Vec<GroupUser>,
@@ -74,7 +74,7 @@ pub struct Body {
 /// A user who may download.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = GroupUserResponse)]
-pub struct GroupUser {
+pub(crate) struct GroupUser {
     /// Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.
     #[schema(max_length = 150)]
     username: String,
@@ -88,7 +88,7 @@ pub struct GroupUser {
 /// A group that may download. There are none so far.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = GroupResponse)]
-pub struct Group {
+pub(crate) struct Group {
     /// Name.
     #[schema(max_length = 150)]
     name: String,
@@ -116,7 +116,7 @@ impl Detail for Entity {
 }
 
 /// A guard and what was answered about its users a moment ago.
-pub struct Answers {
+pub(crate) struct Answers {
     guard: Uuid,
     answers: Cache<i64, bool>,
 }

@@ -15,6 +15,7 @@ use super::detail::Detail;
 use super::noun::{BoxFuture, key};
 use crate::api::reader::Reader;
 use crate::app::App;
+use crate::content::ClientCertificate;
 use crate::db::WriteTx;
 use crate::error::Result;
 use crate::models::content_guard;
@@ -138,10 +139,14 @@ impl<'a> GuardRequest<'a> {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    /// What is known of the client's certificate from a TLS connection that ends in this server; `None` where it ends
-    /// before, or where there is none.
-    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.parts.extensions.get()
+    /// The certificate that the client showed: to this server, if its TLS connection ends here, or else to a proxy in front
+    /// of it, which says so in `X-CLIENT-CERT`. A proxy must take that header from whoever sends it and put its own in its
+    /// place; where TLS ends here nobody is believed.
+    pub fn client_certificate(&self) -> Option<ClientCertificate> {
+        match self.parts.extensions.get::<ClientCertificate>() {
+            Some(shown) => Some(shown.clone()).filter(|shown| !shown.chain().is_empty()),
+            None => ClientCertificate::of_header(&self.parts.headers),
+        }
     }
 
     /// Notes that a guard is asked. Not again, and not one of too many: then it has nothing to say.
@@ -154,32 +159,6 @@ impl<'a> GuardRequest<'a> {
 impl fmt::Debug for GuardRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.parts.method, self.parts.uri.path())
-    }
-}
-
-/// What a client showed in a TLS handshake with this server: an extension of every request on such a connection.
-///
-/// The client has proved that it holds the key of the first certificate. Who signed it was not looked at: that is a
-/// guard's affair, as each trusts others.
-///
-/// ```
-/// use pulpcore::plugin::ClientCertificate;
-///
-/// assert!(ClientCertificate::default().chain().is_empty(), "the client showed none");
-/// assert_eq!(ClientCertificate::new(vec![b"DER".to_vec()]).chain(), [b"DER"]);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct ClientCertificate(Arc<[Vec<u8>]>);
-
-impl ClientCertificate {
-    /// A chain of certificates in DER, the client's own first; empty if it showed none.
-    pub fn new(chain: Vec<Vec<u8>>) -> Self {
-        Self(chain.into())
-    }
-
-    /// The chain.
-    pub fn chain(&self) -> &[Vec<u8>] {
-        &self.0
     }
 }
 
