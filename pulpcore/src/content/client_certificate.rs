@@ -79,9 +79,14 @@ mod tests {
     #[test]
     fn what_is_no_certificate_is_none() {
         let many = "-----BEGIN CERTIFICATE-----AAAA-----END CERTIFICATE-----".repeat(MOST + 1);
-        for value in
-            ["", "AP/7", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----*-----END CERTIFICATE-----", "%ff", &many]
-        {
+        for value in [
+            "",
+            "AP/7",
+            "-----BEGIN CERTIFICATE-----",
+            "-----BEGIN CERTIFICATE-----*-----END CERTIFICATE-----",
+            "%ff",
+            &many,
+        ] {
             assert_eq!(chain(value), None, "{value}");
         }
         assert_eq!(chain(&"A".repeat(LONGEST + 1)), None);

@@ -110,7 +110,11 @@ impl Guards {
         let changes = self.changes.load(Ordering::Acquire);
         match (read(app, guard).await, known) {
             (Ok(Some(compiled)), _) => {
-                self.keep(changes, guard, Known { compiled: Arc::clone(&compiled), read: now, again: now + self.fresh });
+                self.keep(
+                    changes,
+                    guard,
+                    Known { compiled: Arc::clone(&compiled), read: now, again: now + self.fresh },
+                );
                 Ok(Some(compiled))
             }
             (Ok(None), _) => {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::api::reader::Reader;
+use crate::api::schema::markers::Uri;
 use crate::api::shape;
 use crate::app::App;
 use crate::db::{WriteTx, rows_per_statement};
@@ -64,7 +65,7 @@ pub(crate) mod held {
 pub(crate) struct Body {
     /// List of ContentGuards to ask for access-permission.
     #[serde(default, skip_serializing_if = "shape::unseen")]
-    #[schema(value_type = Vec<crate::api::schema::markers::Uri>)]
+    #[schema(value_type = Vec<Uri>)]
     guards: Vec<Link<content_guard::Entity>>,
 }
 

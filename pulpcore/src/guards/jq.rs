@@ -27,8 +27,20 @@ const STEPS: usize = 20_000;
 
 /// Functions of jq's own that a filter may use.
 const FUNCTIONS: &[&str] = &[
-    "all", "any", "empty", "error", "false", "first", "isempty", "last", "map", "not", "select", "to_entries",
-    "tostring", "true",
+    "all",
+    "any",
+    "empty",
+    "error",
+    "false",
+    "first",
+    "isempty",
+    "last",
+    "map",
+    "not",
+    "select",
+    "to_entries",
+    "tostring",
+    "true",
 ];
 
 /// What those are made of.
@@ -161,7 +173,8 @@ mod tests {
 
     #[test]
     fn filters_give_what_jq_gives() {
-        let who = json!({ "org": { "id": "123", "tags": ["a", "b"], "n": 2 }, "groups": [{ "name": "X" }, { "name": "y" }] });
+        let who =
+            json!({ "org": { "id": "123", "tags": ["a", "b"], "n": 2 }, "groups": [{ "name": "X" }, { "name": "y" }] });
         for (filter, output) in [
             (".org.id", Some("123")),
             (".org[\"id\"]", Some("123")),
@@ -196,11 +209,35 @@ mod tests {
     #[test]
     fn what_guards_do_not_know_is_refused() {
         for filter in [
-            "", ".a |", "nothing", "$x", "def f: f; f", "[limit(3; repeat(1))]", "range(9)", "input", "env", "$ENV", "halt",
-            "recurse(.)", "until(false; .)", "while(true; .)", "reduce .[] as $x (0; .)", ".a = 1", ".a |= 1", "del(.a)",
-            "@base64", "label $out | 1", "import \"a\" as a; .", "[.[] | def f: f; f]", ".[def f: f; f]",
-            "{(def f: f; f): 1}", "\"\\(def f: f; f)\"", "try (def f: f; f)", "if def f: f; f then 1 else 2 end",
-            ". as {(def f: f; f): $x} | 1", "path(.a)",
+            "",
+            ".a |",
+            "nothing",
+            "$x",
+            "def f: f; f",
+            "[limit(3; repeat(1))]",
+            "range(9)",
+            "input",
+            "env",
+            "$ENV",
+            "halt",
+            "recurse(.)",
+            "until(false; .)",
+            "while(true; .)",
+            "reduce .[] as $x (0; .)",
+            ".a = 1",
+            ".a |= 1",
+            "del(.a)",
+            "@base64",
+            "label $out | 1",
+            "import \"a\" as a; .",
+            "[.[] | def f: f; f]",
+            ".[def f: f; f]",
+            "{(def f: f; f): 1}",
+            "\"\\(def f: f; f)\"",
+            "try (def f: f; f)",
+            "if def f: f; f then 1 else 2 end",
+            ". as {(def f: f; f): $x} | 1",
+            "path(.a)",
         ] {
             assert!(Filter::compile(filter).is_err(), "{filter}");
         }
@@ -217,7 +254,11 @@ mod tests {
             format!("{}.", "[., .] | ".repeat(50)),
             format!("{} tostring", "[., .] | ".repeat(50)),
             format!("(\"x\" | {}.)", ". + . | ".repeat(50)),
-            format!("({a} | {b}) as $x | ({a} | {b}) | . == $x", a = ".[0:9]", b = format!("{}.", "[., .] | ".repeat(20))),
+            format!(
+                "({a} | {b}) as $x | ({a} | {b}) | . == $x",
+                a = ".[0:9]",
+                b = format!("{}.", "[., .] | ".repeat(20))
+            ),
             format!("isempty({} false | select(.))", ".[] as $x | ".repeat(20)),
         ] {
             assert_eq!(first(&filter, json!(numbers)), None, "{filter}");

@@ -22,6 +22,7 @@ use crate::api::cx::{Cx, json as answer};
 use crate::api::endpoint::{Described, Endpoint, operation_id};
 use crate::api::family::find;
 use crate::api::reader::Reader;
+use crate::api::schema::markers::NonBlank;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
@@ -173,10 +174,8 @@ async fn read(reader: &Reader, ids: &[Uuid]) -> Result<Vec<String>> {
 /// Who has the role on these guards: guard, user and name, by name.
 async fn downloaders(app: &App, guards: &[Uuid]) -> Result<Vec<(Uuid, i64, String)>> {
     use sea_orm::{JoinType, QuerySelect};
-    let joined = downloader::Entity::belongs_to(user::Entity)
-        .from(downloader::Column::UserId)
-        .to(user::Column::Id)
-        .into();
+    let joined =
+        downloader::Entity::belongs_to(user::Entity).from(downloader::Column::UserId).to(user::Column::Id).into();
     let rows = downloader::Entity::find()
         .select_only()
         .column(downloader::Column::RbaccontentguardId)
@@ -202,10 +201,10 @@ async fn write(tx: &WriteTx, id: Uuid, creator: Option<i64>) -> Result<()> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct NestedRole {
     #[serde(default)]
-    #[schema(default = json!([]))]
+    #[schema(default = json!([]), value_type = Vec<NonBlank>)]
     users: Vec<String>,
     #[serde(default)]
-    #[schema(default = json!([]))]
+    #[schema(default = json!([]), value_type = Vec<NonBlank>)]
     groups: Vec<String>,
     #[schema(min_length = 1)]
     role: String,

@@ -177,8 +177,7 @@ pub(crate) struct Beside {
     /// Refuses a body. The key is that of the guard that is being changed.
     pub(crate) check: for<'a> fn(&'a App, Option<Uuid>, &'a Map<String, Value>) -> BoxFuture<'a, Result<()>>,
     /// Writes them. The user is who creates the guard, when it is created.
-    pub(crate) write:
-        for<'a> fn(&'a WriteTx, Uuid, &'a Map<String, Value>, Option<i64>) -> BoxFuture<'a, Result<()>>,
+    pub(crate) write: for<'a> fn(&'a WriteTx, Uuid, &'a Map<String, Value>, Option<i64>) -> BoxFuture<'a, Result<()>>,
 }
 
 /// A guard that was compiled, its type erased.

@@ -48,8 +48,7 @@ impl View for content_guard::Entity {
     }
 
     async fn read(_reader: &Reader, rows: &[content_guard::Model]) -> Result<Vec<Body>> {
-        let body =
-            |row: &content_guard::Model| Body { name: row.name.clone(), description: row.description.clone() };
+        let body = |row: &content_guard::Model| Body { name: row.name.clone(), description: row.description.clone() };
         Ok(rows.iter().map(body).collect())
     }
 

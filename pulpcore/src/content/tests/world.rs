@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::db::now;
 use crate::migrate;
 use crate::models::{
-    Labels, content, content_artifact, content_guard, distribution, publication, published_artifact, published_metadata, repository,
-    repository_content, repository_version,
+    Labels, content, content_artifact, content_guard, distribution, publication, published_artifact,
+    published_metadata, repository, repository_content, repository_version,
 };
 use crate::settings::Settings;
 use crate::storage::Expected;

@@ -9,7 +9,8 @@ use crate::api::reader::{Reader, key_of};
 use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{
-    artifact, content, content_guard, created_resource, distribution, domain, publication, remote, repository, task, upload,
+    artifact, content, content_guard, created_resource, distribution, domain, publication, remote, repository, task,
+    upload,
 };
 use crate::plugin::Family;
 use crate::refs::{VERSION_MODEL, prn};
