@@ -103,7 +103,8 @@ fn key(row: &Model) -> Result<hmac::Key> {
 fn signed(key: &hmac::Key, url: &str, expires: i64) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}{EXPIRES}{expires}");
-    let after_the_host = url.split_once("://").map_or(url.as_str(), |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
+    let host = if url.starts_with('/') { None } else { url.split_once("://") };
+    let after_the_host = host.map_or(url.as_str(), |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
     let (path, query) = after_the_host.split_once('?').unwrap_or((after_the_host, ""));
     let token = hex::encode(hmac::sign(key, &text(path, query)));
     format!("{url}{TOKEN}{token}")
@@ -116,8 +117,8 @@ fn fits(key: &hmac::Key, path: &str, query: &str, now: i64) -> bool {
     lasts && hex::decode(token).is_ok_and(|token| hmac::verify(key, &text(path, query), &token).is_ok())
 }
 
-/// What is signed. The path is decoded as the content service decodes it: on their way URLs are often encoded anew. A path
-/// holds no question mark that was not encoded, so the length parts the two.
+/// What is signed. The path is decoded as the content service decodes it: on their way URLs are often encoded anew. Its length
+/// parts it from the query, whatever it holds.
 fn text(path: &str, query: &str) -> Vec<u8> {
     let path: Vec<u8> = percent_decode_str(path).collect();
     [&(path.len() as u64).to_be_bytes(), &path[..], query.as_bytes()].concat()
@@ -147,6 +148,7 @@ mod tests {
         assert!(opens(&key, &url, NOW));
         assert!(opens(&key, &url.replace("a.example", "b.example"), NOW));
         assert!(opens(&key, &url.replace("/d/f", "/d/%66"), NOW), "the same path, encoded");
+        assert!(opens(&key, &signed(&key, "/pulp/content/d/f?of=http://a.example/x", NOW), NOW));
         for forged in [
             url.replace("/d/f", "/d/g"),
             url.replace("/d/f?", "/d/f%3F"),

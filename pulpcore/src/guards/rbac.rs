@@ -119,7 +119,8 @@ impl Detail for Entity {
 /// A guard and what was answered about its users a moment ago.
 pub(crate) struct Answers {
     guard: Uuid,
-    answers: Cache<i64, bool>,
+    /// By user, and whether they are an administrator.
+    answers: Cache<(i64, bool), bool>,
 }
 
 impl ContentGuard for Entity {
@@ -136,11 +137,11 @@ impl ContentGuard for Entity {
             Err(Refused::Header(_)) => return Err(Error::Unauthenticated),
             Err(Refused::Error(error)) => return Err(error),
         };
-        let may = match answers.get(&user.id) {
+        let may = match answers.get(&(user.id, user.is_superuser)) {
             Some(known) => known,
             None => {
                 let may = auth::may_download(&app.db, &user, *guard).await?;
-                answers.insert(user.id, may);
+                answers.insert((user.id, user.is_superuser), may);
                 may
             }
         };
