@@ -1,8 +1,8 @@
 //! Certificate authorities: whom they vouch for. What the path from a certificate to one of them must be like (signatures,
 //! dates, names, uses) is RFC 5280, and `webpki`'s affair.
 
-use webpki::types::pem::PemObject;
-use webpki::types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
@@ -90,34 +90,26 @@ mod tests {
         der: Vec<u8>,
     }
 
-    /// An authority of its own, valid from 2020 to this year.
-    fn authority(until: i32) -> Signer {
-        let (params, key) = params_of_ca(until);
+    /// An authority of its own, valid from 2020 to a year.
+    fn authority(name: &str, until: i32) -> Signer {
+        let (params, key) = params_of_ca(name, until);
         let certificate = params.self_signed(&key).unwrap();
         Signer { pem: certificate.pem(), der: certificate.der().to_vec(), issuer: Issuer::new(params, key) }
     }
 
-    fn params_of_ca(until: i32) -> (CertificateParams, KeyPair) {
+    fn params_of_ca(name: &str, until: i32) -> (CertificateParams, KeyPair) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
-        params.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {}", rand_name()));
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         (params, KeyPair::generate().unwrap())
     }
 
-    fn rand_name() -> String {
-        hex(&KeyPair::generate().unwrap().public_key_raw()[..8])
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     impl Signer {
-        fn below(&self, until: i32) -> Signer {
-            let (params, key) = params_of_ca(until);
+        fn below(&self, name: &str, until: i32) -> Signer {
+            let (params, key) = params_of_ca(name, until);
             let certificate = params.signed_by(&key, &self.issuer).unwrap();
             Signer { pem: certificate.pem(), der: certificate.der().to_vec(), issuer: Issuer::new(params, key) }
         }
@@ -144,13 +136,13 @@ mod tests {
 
     #[test]
     fn an_authority_vouches_for_whom_it_signed_while_that_is_valid() {
-        let authority = authority(2040);
+        let authority = authority("root", 2040);
         let client = authority.client(2025, 2030, None);
         let trusted = authority.trusted();
         for (when, vouched) in [(2024, false), (2025, true), (2029, true), (2030, false)] {
             assert_eq!(trusted.vouched_at(&[client.clone()], year(when)), vouched, "{when}");
         }
-        let other = super::tests::authority(2040);
+        let other = super::tests::authority("other", 2040);
         assert!(!other.trusted().vouched_at(&[client.clone()], year(2026)), "a foreigner");
         assert!(!other.trusted().vouched_at(&[client.clone(), authority.der.clone()], year(2026)));
         let both = Authorities::of_pem(&format!("about the first\n{}\nand\n{}", other.pem, authority.pem)).unwrap();
@@ -159,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_expired_authority_vouches_for_nobody() {
-        let authority = authority(2026);
+        let authority = authority("root", 2026);
         let client = authority.client(2025, 2030, None);
         assert!(authority.trusted().vouched_at(&[client.clone()], year(2025)));
         assert!(!authority.trusted().vouched_at(&[client], year(2027)));
@@ -167,8 +159,8 @@ mod tests {
 
     #[test]
     fn whoever_an_authority_signed_may_sign_for_it_if_it_is_one() {
-        let root = authority(2040);
-        let middle = root.below(2035);
+        let root = authority("root", 2040);
+        let middle = root.below("middle", 2035);
         let client = middle.client(2025, 2040, None);
         let trusted = root.trusted();
         assert!(trusted.vouched_at(&[client.clone(), middle.der.clone()], year(2026)));
@@ -180,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_certificate_for_servers_is_none_for_clients() {
-        let authority = authority(2040);
+        let authority = authority("root", 2040);
         for (usage, vouched) in
             [(ExtendedKeyUsagePurpose::ClientAuth, true), (ExtendedKeyUsagePurpose::ServerAuth, false)]
         {
@@ -191,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_not_vouched_for() {
-        let authority = authority(2040);
+        let authority = authority("root", 2040);
         let mut cut = authority.client(2025, 2030, None);
         cut.truncate(cut.len() - 1);
         let mut changed = authority.client(2025, 2030, None);
@@ -207,7 +199,7 @@ mod tests {
     fn a_bundle_is_of_authorities_only() {
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
-        let pem = authority(2040).pem;
+        let pem = authority("root", 2040).pem;
         for (bundle, problem) in [
             ("", NOT_PEM),
             ("text", NOT_PEM),

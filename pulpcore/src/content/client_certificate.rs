@@ -59,7 +59,11 @@ impl ClientCertificate {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+    use axum::http::request::Parts;
+
     use super::*;
+    use crate::plugin::GuardRequest;
 
     fn chain(value: &str) -> Option<Vec<Vec<u8>>> {
         let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), value.parse().unwrap())]);
@@ -74,6 +78,18 @@ mod tests {
         assert_eq!(chain(encoded), Some(vec![der.clone()]));
         assert_eq!(chain(joined), Some(vec![der.clone()]));
         assert_eq!(chain(&format!("{joined}{joined}")), Some(vec![der.clone(), der]));
+    }
+
+    #[test]
+    fn where_tls_ends_here_no_header_is_believed() {
+        let header = "-----BEGIN CERTIFICATE----- AP/7 -----END CERTIFICATE-----";
+        let (mut parts, ()) = Request::get("/").header(HEADER, header).body(()).unwrap().into_parts();
+        let shown = |parts: &Parts| GuardRequest::new(parts).client_certificate().map(|shown| shown.chain().to_vec());
+        assert_eq!(shown(&parts), Some(vec![vec![0, 255, 251]]));
+        parts.extensions.insert(ClientCertificate::new(vec![vec![7]]));
+        assert_eq!(shown(&parts), Some(vec![vec![7]]));
+        parts.extensions.insert(ClientCertificate::default());
+        assert_eq!(shown(&parts), None);
     }
 
     #[test]
