@@ -10,9 +10,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jaq_core::data::JustLut;
-use jaq_core::load::lex::StrPart;
+use jaq_core::load::lex::{StrPart, Tok, Token};
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
-use jaq_core::load::{Arena, File, Loader, parse};
+use jaq_core::load::{Arena, File, Lexer, Loader, parse};
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::path::{Part, Path};
 use jaq_core::{Compiler, Ctx, RunPtr, Vars, unwrap_valr};
@@ -21,6 +21,11 @@ use self::value::{Val, counted};
 
 /// The longest filter, in bytes.
 const LONGEST: usize = 512;
+
+/// How many brackets a filter may have, and how many words and signs in all. Parser and interpreter are recursive: these
+/// need less than a thread's stack, however they are nested.
+const BRACKETS: usize = 16;
+const TOKENS: usize = 64;
 
 /// How many steps one run may take.
 const STEPS: usize = 20_000;
@@ -58,6 +63,9 @@ impl Filter {
     pub(super) fn compile(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("Ensure this field has no more than {LONGEST} bytes."));
+        }
+        if is_large(text) {
+            return Err("This filter is too large.".to_owned());
         }
         let invalid = || "This is not a jq filter, or it uses a function that guards do not know.".to_owned();
         let term = parse(text, |parser| parser.term()).ok_or_else(invalid)?;
@@ -113,6 +121,26 @@ fn natives() -> impl Iterator<Item = Fun<JustLut<Val>>> {
     ];
     let of_the_input = of_the_input.into_iter().map(|(name, function)| run::<JustLut<Val>>((name, v(0), function)));
     of_the_input.chain(of_two.into_iter().map(|(name, function)| run::<JustLut<Val>>((name, v(1), function))))
+}
+
+/// Whether a filter has too many brackets or tokens. Brackets in texts count as well.
+fn is_large(text: &str) -> bool {
+    fn count(tokens: &[Token<&str>]) -> usize {
+        let within = |token: &Token<&str>| match &token.1 {
+            Tok::Block(tokens) => count(tokens),
+            Tok::Str(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    StrPart::Term(token) => count(std::slice::from_ref(token)),
+                    StrPart::Str(_) | StrPart::Char(_) => 0,
+                })
+                .sum(),
+            _ => 0,
+        };
+        tokens.iter().map(|token| 1 + within(token)).sum()
+    }
+    let brackets = text.bytes().filter(|byte| b"([{".contains(byte)).count();
+    brackets > BRACKETS || Lexer::new(text).lex().is_ok_and(|tokens| count(&tokens) > TOKENS)
 }
 
 /// What of a filter is not for guards: what defines functions, folds or writes.
@@ -188,7 +216,7 @@ mod tests {
             (".org.id.deeper?", None),
             ("try .org.id.deeper catch \"caught\"", Some("caught")),
             ("if (.org.tags | contains([\"a\"])) then \"yes\" else \"no\" end", Some("yes")),
-            ("if .org | has(\"id\") and (.id | startswith(\"12\")) then .id else empty end", Some("123")),
+            (".org | if has(\"id\") and (.id | startswith(\"12\")) then .id else empty end", Some("123")),
             ("any(.groups[]; .name == \"X\") | tostring", Some("true")),
             ("\"\\(.org.n)/\\(.org.tags | length)\"", Some("2/2")),
             (".org as {$id, tags: [$first]} | $id + $first", Some("123a")),
@@ -242,63 +270,68 @@ mod tests {
             assert!(Filter::compile(filter).is_err(), "{filter}");
         }
         assert!(Filter::compile(&format!(".{}", "a".repeat(LONGEST))).unwrap_err().contains("512 bytes"));
+        for large in ["[".repeat(17) + &"]".repeat(17), "-".repeat(64) + "1", "try ".repeat(100) + "1"] {
+            assert!(Filter::compile(&large).unwrap_err().contains("too large"), "{large}");
+        }
     }
 
     #[test]
     fn a_filter_that_would_go_on_for_ever_ends_and_gives_nothing() {
         let numbers: Vec<u32> = (0..2000).collect();
         for filter in [
-            format!("{} empty", ".[] as $x | ".repeat(20)),
-            format!("{} empty", "(., .) as $x | ".repeat(30)),
-            format!("[{} select(false)]", ".[] | [.] | .[] | tostring | [., .] | .[] | ".repeat(5)),
-            format!("{} tostring", "[., .] | ".repeat(50)),
-            format!("(\"x\" | {}.)", ". + . | ".repeat(50)),
-            format!(
-                "({a} | {b}) as $x | ({a} | {b}) | . == $x",
-                a = ".[0:9]",
-                b = format!("{}.", "[., .] | ".repeat(20))
-            ),
-            format!("isempty({} false | select(.))", ".[] as $x | ".repeat(20)),
+            format!("{}empty", ".[] as $x | ".repeat(9)),
+            format!("[{}select(false)]", ".[] as $x | ".repeat(8)),
+            format!("isempty({}false | select(.))", ".[] as $x | ".repeat(7)),
+            "first(.[] as $x | .[] as $y | select($x + $y < 0))".to_owned(),
+            "[.[] as $x | .[] + $x] | length".to_owned(),
+            ".. | .. | .. | select(false)".to_owned(),
+            format!("{}. == 0", "[., .] | ".repeat(8)),
         ] {
-            assert_eq!(first(&filter, json!(numbers)), None, "{filter}");
+            let found = Filter::compile(&filter).unwrap().first(json!(numbers));
+            assert!(found.is_none_or(|value| value.as_str().is_none()), "{filter}");
         }
+        assert_eq!(first("[.[] as $x | .[] + $x] | length", json!(numbers)), None);
     }
 
     /// The parser and the interpreter are recursive, and no thread's stack is endless.
     #[test]
     fn no_filter_that_fits_overflows_a_small_stack() {
-        let worst = |part: &str, last: &str| {
-            let times = (LONGEST - 2 * last.len()) / part.len();
-            format!("{}{last}", part.repeat(times))
-        };
-        let filters = [
-            worst("-", "1"),
-            worst("- ", "1"),
-            worst("try ", "1"),
-            worst(".|", "."),
-            worst(".,", "."),
-            worst(".//", "."),
-            worst(".+", "."),
-            worst(".a", ""),
-            worst(".[0]", ""),
-            worst(". as $x|", "."),
-            worst("try . catch ", "."),
-            worst("if . then ", "."),
-            format!("{}.{}", "(".repeat(250), ")".repeat(250)),
-            format!("{}{}", "[".repeat(250), "]".repeat(250)),
-            format!("{}.{}", "{a:".repeat(120), "}".repeat(120)),
-            format!("{}.{}", "map(".repeat(100), ")".repeat(100)),
-            format!("{}.{}", "first(".repeat(70), ")".repeat(70)),
-            format!(".{}{}", "[.".repeat(160), "]".repeat(160)),
-            format!("{}.{}", "\"\\(".repeat(100), ")\"".repeat(100)),
-            "..".to_owned(),
-        ];
+        let mut filters = vec!["..".to_owned()];
+        for (open, middle, close) in [
+            ("-", "1", ""),
+            ("try ", "1", ""),
+            (".|", ".", ""),
+            (".,", ".", ""),
+            (".//", ".", ""),
+            (".+", ".", ""),
+            (".a", "", ""),
+            (". as $x|", ".", ""),
+            ("try . catch ", ".", ""),
+            ("if . then ", ".", " end"),
+            ("(", ".", ")"),
+            ("[", ".", "]"),
+            ("{a:", ".", "}"),
+            ("{(.):", ".", "}"),
+            ("map(", ".", ")"),
+            ("any(", ".", ")"),
+            ("all(.[];", ".", ")"),
+            ("first(", ".", ")"),
+            ("isempty(", ".", ")"),
+            (".[.", "", "]"),
+            ("\"\\(", ".", ")\""),
+        ] {
+            // As many as may be, and then as many pipes as may be.
+            for pipes in [0, 16, 32] {
+                let filter = |n: usize| format!("{}{middle}{}{}", open.repeat(n), "|.".repeat(pipes), close.repeat(n));
+                let fits = |filter: &String| filter.len() <= LONGEST && !is_large(filter);
+                filters.extend((1..=TOKENS).map(filter).take_while(fits).last());
+            }
+        }
         let deep: Value = serde_json::from_str(&format!("{}1{}", "[".repeat(120), "]".repeat(120))).unwrap();
-        let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+        let thread = std::thread::Builder::new().stack_size(3 << 19).spawn(move || {
             for filter in filters {
-                if let Ok(filter) = Filter::compile(&filter) {
-                    filter.first(deep.clone());
-                }
+                let Ok(compiled) = Filter::compile(&filter) else { panic!("{filter}") };
+                compiled.first(deep.clone());
             }
         });
         thread.unwrap().join().unwrap();

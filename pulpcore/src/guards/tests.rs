@@ -84,7 +84,7 @@ both_databases!(a_filter_takes_the_value_out_of_json, |pulp| {
 });
 
 both_databases!(a_filter_that_never_ends_keeps_its_guard_shut_and_nobody_waiting, |pulp| {
-    let endless = format!("{} \"sesame\" | select(false)", ".[] as $x | ".repeat(20));
+    let endless = format!("{}\"sesame\" | select(false)", ".[] as $x | ".repeat(8));
     let body = json!({ "header_name": "x-word", "header_value": "sesame", "jq_filter": endless });
     behind(pulp, &guard(pulp, "header", body).await).await;
     let many: Vec<u32> = (0..1000).collect();
@@ -294,7 +294,7 @@ both_databases!(guards_are_listed_by_kind_and_all_together, |pulp| {
     }
     let first = pulp.get("contentguards/?ordering=name&limit=1").await.results().remove(0);
     let fields: Vec<_> = first.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["pulp_href", "prn", "pulp_created", "pulp_last_updated", "name", "description"]);
+    assert_eq!(fields, ["description", "name", "prn", "pulp_created", "pulp_href", "pulp_last_updated"]);
     for noun in registry::get().family(Family::ContentGuard) {
         let path = noun.path();
         pulp.get(&format!("{path}?no_such_filter=1")).await.refused();
