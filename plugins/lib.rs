@@ -5,11 +5,15 @@
 
 pub use pulpcore;
 
+#[cfg(feature = "certguard")]
+pub use pulp_certguard as certguard;
 #[cfg(feature = "file")]
 pub use pulp_file as file;
 
 /// The labels of the plugins in this build. The server refuses to start if one of them did not register.
 pub const PLUGINS: &[&str] = &[
+    #[cfg(feature = "certguard")]
+    "certguard",
     #[cfg(feature = "file")]
     "file",
 ];

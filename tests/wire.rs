@@ -66,9 +66,11 @@ const KNOWN: &[(&[&str], &str)] = &[
             "*_list ?pulp_type*=core.*",
             "*_list ?pulp_type*=rpm.*",
             "remotes_list ?pulp_type*=file.git",
+            "contentguards_list ?pulp_type*=certguard.rhsm",
         ],
         "Types that this build has no plugin for.",
     ),
+    (&["distributions*_list ?content_guard*"], "Which distributions a guard protects is worth a question."),
     (&["*User.password"], "The text that is hashed has a bound."),
     (
         &["*Remote*.max_retries"],

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::auth::Credentials;
 use crate::claims::Claims;
+use crate::content::Guards;
 use crate::db::{Db, DbConfig};
 use crate::error::{Error, Result};
 use crate::metrics::content::Traffic;
@@ -46,6 +47,8 @@ pub struct Parts {
     pub(crate) draining: CancellationToken,
     /// What the content service did.
     pub(crate) traffic: Traffic,
+    /// Who may read what is distributed.
+    pub(crate) guards: Guards,
     /// Artifacts that are saved together.
     pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
     /// Whose which part of the URL space is.
@@ -122,6 +125,7 @@ impl App {
             queue,
             feeds: Feeds::new(),
             credentials,
+            guards: Guards::new(),
             saving: Together::default(),
             claims,
             domain,

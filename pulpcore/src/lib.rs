@@ -159,6 +159,7 @@ pub mod cli;
 pub mod content;
 pub mod db;
 pub mod error;
+mod guards;
 mod live;
 mod metrics;
 pub mod migrate;

@@ -55,6 +55,14 @@ impl Target {
         }
     }
 
+    /// The PRN of the thing at an href.
+    pub(crate) fn prn_of(href: &str) -> Option<String> {
+        match Self::parse(href)? {
+            Self::Object { model, id } => Some(prn(model, id)),
+            _ => None,
+        }
+    }
+
     fn parse_prn(prn: &str) -> Option<Self> {
         let (model, id) = prn.split_once(':')?;
         if model == USER_MODEL {
@@ -136,7 +144,7 @@ macro_rules! referable {
     };
 }
 referable!(
-    master: content, repository, remote, publication, distribution;
+    master: content, repository, remote, publication, distribution, content_guard;
     own: artifact = "core.artifact", upload = "core.upload", task = "core.task"
 );
 

@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::db::{Db, DbConfig, WriteTx, now};
 use crate::error::Result;
 use crate::migrate::prelude::{NewTable, Text};
-use crate::models::{Labels, artifact, content, repository};
-use crate::plugin::{Content, Detail, NoFields, Noun, Plugin, Repository, Upload, insert, register};
+use crate::models::{Labels, artifact, content, distribution, repository};
+use crate::plugin::{Content, Detail, Distribution, NoFields, Noun, Plugin, Repository, Upload, insert, register};
 use crate::settings::Settings;
 
 /// Notes.
@@ -41,6 +41,23 @@ pub mod notebook {
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sample_notebook")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub pulp_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Windows: notebooks on show.
+pub mod window {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sample_window")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub pulp_id: Uuid,
@@ -104,6 +121,22 @@ impl Repository for notebook::Entity {
     const CONTENT: &'static [&'static str] = &["sample.note"];
 }
 
+impl Detail for window::Entity {
+    type Master = distribution::Entity;
+    const TYPE: &'static str = "sample.window";
+    const MODEL: &'static str = "Window";
+    const ENDPOINT: &'static str = "windows";
+    type Body = NoFields;
+
+    fn read(_row: &window::Model) -> NoFields {
+        NoFields {}
+    }
+
+    fn write(_row: &mut window::Model, _body: NoFields) {}
+}
+
+impl Distribution for window::Entity {}
+
 register!(Plugin {
     label: "sample",
     package: "pulp-sample",
@@ -114,6 +147,7 @@ register!(Plugin {
 });
 register!(Noun::content::<note::Entity>());
 register!(Noun::repository::<notebook::Entity>());
+register!(Noun::distribution::<window::Entity>());
 
 struct Initial;
 
@@ -133,7 +167,8 @@ impl sea_orm_migration::MigrationTrait for Initial {
             .unique(["title", "text"])
             .create(manager)
             .await?;
-        NewTable::new("sample_notebook").master_key("pulp_id", "core_repository").create(manager).await
+        NewTable::new("sample_notebook").master_key("pulp_id", "core_repository").create(manager).await?;
+        NewTable::new("sample_window").master_key("pulp_id", "core_distribution").create(manager).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The core tables.
 //!
 //! What a delete takes with it is declared here and nowhere else. One reference has no foreign key: a distribution's
-//! `content_guard_id`, whose table does not exist yet.
+//! `content_guard_id`, whose table comes later (`m0002_content_guards`).
 
 use crate::prelude::*;
 

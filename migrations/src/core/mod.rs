@@ -5,6 +5,7 @@ use sea_orm_migration::MigrationTrait;
 use crate::App;
 
 mod m0001_initial;
+mod m0002_content_guards;
 mod m0003_distributed_publications;
 
 /// Core as an app.
@@ -13,5 +14,9 @@ pub const fn app() -> App {
 }
 
 fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(m0001_initial::Migration), Box::new(m0003_distributed_publications::Migration)]
+    vec![
+        Box::new(m0001_initial::Migration),
+        Box::new(m0002_content_guards::Migration),
+        Box::new(m0003_distributed_publications::Migration),
+    ]
 }

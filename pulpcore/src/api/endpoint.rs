@@ -304,9 +304,12 @@ pub(crate) fn operation_id(noun: &Noun, action: &str) -> String {
     format!("{}_{action}", noun.path().trim_end_matches('/').replace(['/', '-'], "_"))
 }
 
-/// `file_file_repository_href`: the label, then the model with each capital on its own.
+/// `file_file_repository_href`: the label (but not core's), then the model with each capital on its own.
 pub(crate) fn href_name(noun: &Noun) -> String {
-    format!("{}_{}_href", noun.label(), split_capitals(noun.model))
+    match noun.label() {
+        "core" => format!("{}_href", split_capitals(noun.model)),
+        label => format!("{label}_{}_href", split_capitals(noun.model)),
+    }
 }
 
 /// `Repositories: File`.

@@ -1,4 +1,4 @@
-//! The operations that all five families share, written once over their core tables.
+//! The operations that all six families share, written once over their core tables.
 //!
 //! A typed list (`repositories/file/file/`) and the list over all types (`repositories/`) are the same code; the plugin's
 //! fields are read by one more query a page and merged in.
@@ -51,7 +51,16 @@ pub(crate) trait View: Master<Model: Row> {
     /// Core's fields of many rows, in their order, in a bounded number of queries.
     fn read(reader: &Reader, rows: &[Self::Seen]) -> impl Future<Output = Result<Vec<Self::Body>>> + Send;
 
-    /// The same for the list over all types, where it shows something else.
+    /// What a noun's detail shows that is in no row of its own, as JSON objects in the rows' order.
+    fn read_beside(
+        _reader: &Reader,
+        _noun: &Noun,
+        _rows: &[Self::Seen],
+    ) -> impl Future<Output = Result<Option<Vec<String>>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// The same as [`View::read`] for the list over all types, where it shows something else.
     fn read_generic(reader: &Reader, rows: &[Self::Seen]) -> impl Future<Output = Result<Vec<Object>>> + Send {
         async { Self::read(reader, rows).await?.iter().map(shape::object).collect() }
     }
@@ -89,10 +98,11 @@ rows!(
     repository: |row| Some(&row.pulp_labels),
     remote: |row| Some(&row.pulp_labels),
     publication: |_| None,
-    distribution: |row| Some(&row.pulp_labels)
+    distribution: |row| Some(&row.pulp_labels),
+    content_guard: |_| None
 );
 
-/// A column of a master table by name; all five have those that this module asks for.
+/// A column of a master table by name; all six have those that this module asks for.
 pub(crate) fn column<M: Master>(name: &str) -> M::Column {
     M::Column::iter().find(|column| column.as_str() == name).expect("every master table has this column")
 }
@@ -101,12 +111,15 @@ pub(crate) fn column<M: Master>(name: &str) -> M::Column {
 async fn render<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M>>) -> Result<Vec<Box<RawValue>>> {
     let (rows, details): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let bodies = M::read(reader, &rows).await?;
+    let beside = M::read_beside(reader, noun, &rows).await?;
     rows.iter()
         .zip(bodies)
         .zip(details)
-        .map(|((row, body), detail)| {
+        .enumerate()
+        .map(|(nth, ((row, body), detail))| {
             let identity = serde_json::to_string(&identity(reader, noun, row))?;
-            whole::joined(&[&identity, &serde_json::to_string(&body)?, &detail])
+            let beside = beside.as_ref().and_then(|beside| beside.get(nth)).map_or("{}", String::as_str);
+            whole::joined(&[&identity, &serde_json::to_string(&body)?, &detail, beside])
         })
         .collect()
 }

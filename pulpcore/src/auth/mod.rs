@@ -8,6 +8,7 @@
 mod basic;
 mod credentials;
 mod password;
+mod permission;
 mod users;
 
 pub(crate) use self::basic::Refused;
@@ -15,6 +16,7 @@ pub use self::credentials::Credentials;
 #[cfg(feature = "testkit")]
 pub(crate) use self::password::hash_cheaply;
 pub use self::password::hash_password;
+pub(crate) use self::permission::{downloader, may_download};
 #[cfg(feature = "testkit")]
 pub(crate) use self::users::insert_admin;
 pub use self::users::{ADMIN, ensure_admin, random_password, set_password};

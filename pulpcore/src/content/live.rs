@@ -8,7 +8,7 @@ use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
 
 use super::resolve::{self, File, Source, Stored};
-use super::{Ask, Content};
+use super::{Ask, Content, guards};
 use crate::error::{Error, Result};
 use crate::models::artifact;
 use crate::plugin::LiveCx;
@@ -19,9 +19,8 @@ impl Content {
     pub(crate) async fn offer(&self, cx: &LiveCx, path: &str, pulp_type: &str) -> Result<Option<Offer>> {
         let source = resolve::source(&self.0.app, path).await?;
         let Some(source) = source.filter(|source| source.pulp_type == pulp_type) else { return Ok(None) };
-        if source.content_guard_id.is_some() {
-            tracing::debug!(correlation_id = cx.correlation_id, "No guard can be asked: what is guarded stays shut.");
-            return Err(Error::PermissionDenied);
+        if let Some(guard) = source.content_guard_id {
+            guards::permit(&self.0.app, guard, &cx.parts).await?;
         }
         let rest = path[source.base_path.len()..].trim_start_matches('/').to_owned();
         Ok(Some(Offer { distribution: source.distribution_id, rest, source, content: self.clone() }))
@@ -122,5 +121,6 @@ impl Offer {
 
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
     let query = cx.parts.uri.query();
-    Ask { raw: cx.parts.uri.path(), path, query, head: cx.parts.method == Method::HEAD, headers: &cx.parts.headers }
+    let head = cx.parts.method == Method::HEAD;
+    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts }
 }

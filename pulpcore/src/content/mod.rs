@@ -1,5 +1,7 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
+//! A distribution's guard is asked on every request, before anything is looked up (`guards`).
+//!
 //! A request costs two indexed queries (`resolve`), and two more where nothing is found, and a read from the storage
 //! (`stored`); answering for what is stored never writes. What is only known to a remote is fetched while it is served
 //! (`on_demand`); directories are listed (`listing`). Errors are short texts, as Pulp's content service sends them.
@@ -12,8 +14,10 @@
 //! chooses the publication (`checkpoints`).
 
 pub(crate) mod checkpoints;
+mod client_certificate;
 mod conditions;
 pub(crate) mod grace;
+mod guards;
 mod listing;
 mod live;
 mod media;
@@ -30,13 +34,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
 use futures::stream;
 
 use self::checkpoints::Choice;
+pub use self::client_certificate::ClientCertificate;
+pub(crate) use self::guards::Guards;
 pub use self::live::Offer;
 use self::media::{media_type, say_cache_control};
 use self::on_demand::OnDemand;
@@ -95,6 +102,8 @@ struct Ask<'a> {
     query: Option<&'a str>,
     head: bool,
     headers: &'a HeaderMap,
+    /// The whole head of the request: what guards look at.
+    parts: &'a Parts,
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -107,7 +116,7 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
 }
 
 impl Service {
-    async fn answer(&self, mut parts: request::Parts, counted: &Counted) -> Response {
+    async fn answer(&self, mut parts: Parts, counted: &Counted) -> Response {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
         }
@@ -124,7 +133,7 @@ impl Service {
             Ok(path) => path,
             Err(status) => return text(status),
         };
-        let ask = Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers };
+        let ask = Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers, parts: &parts };
         match self.serve(&ask, counted).await {
             Ok(Some(response)) => response,
             Ok(None) => text(StatusCode::NOT_FOUND),
@@ -138,9 +147,8 @@ impl Service {
             return listing::distributions(&self.app, ask).await;
         };
         counted.leads_to(&source.base_path);
-        if source.content_guard_id.is_some() {
-            // No guard can be asked in this version: what is guarded stays shut.
-            return Err(Error::PermissionDenied);
+        if let Some(guard) = source.content_guard_id {
+            guards::permit(&self.app, guard, ask.parts).await?;
         }
         let rest = &ask.path[source.base_path.len()..];
         let path = rest.trim_start_matches('/');
@@ -262,6 +270,10 @@ fn failed(error: &Error, headers: &HeaderMap) -> Response {
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"api\"");
+        return ([(header::WWW_AUTHENTICATE, challenge)], text(status)).into_response();
+    }
     if !status.is_server_error() {
         return text(status);
     }

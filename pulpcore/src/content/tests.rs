@@ -33,6 +33,7 @@ mod rules;
 mod world;
 
 use axum::http::{StatusCode, header};
+use base64::Engine;
 
 use self::world::World;
 use crate::storage::Storage;
@@ -234,13 +235,33 @@ on_both!(a_repository_is_served_by_its_latest_publication_or_else_its_latest_ver
     assert_eq!(world.get("/pulp/content/d/one").await.body, b"one", "a version never changes");
 });
 
-#[tokio::test]
-async fn what_is_guarded_stays_shut() {
-    let world = distributed().await;
-    world.distribute("g", |row| row.content_guard_id = Some(uuid::Uuid::now_v7())).await;
-    let answer = world.get("/pulp/content/g/a.txt").await;
-    assert_eq!((answer.status, &answer.body[..]), (StatusCode::FORBIDDEN, &b"403: Forbidden"[..]));
-}
+on_both!(a_guard_is_asked_before_anything_is_said, |world| {
+    fill(&world).await;
+    world.guarded("g", "open sesame").await;
+    let word = base64::prelude::BASE64_STANDARD.encode("open sesame");
+    for (path, headers, status) in [
+        ("a.txt", &[][..], 200),
+        ("a.txt", &[("range", "bytes=0-4")], 206),
+        ("a.txt", &[("range", "bytes=9000-")], 416),
+        ("a.txt", &[("if-none-match", "*")], 304),
+        ("", &[], 200),
+        ("sub/", &[], 200),
+        ("sub", &[], 301),
+        ("nothing", &[], 404),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let path = format!("/pulp/content/g/{path}");
+            let answer = world.ask(method, &path, headers).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path} {headers:?}");
+            assert_eq!(answer.header("x-pulp-artifact-size"), None);
+            assert!(method == "HEAD" || answer.body == b"403: Forbidden", "{path}");
+            let headers: Vec<_> = headers.iter().copied().chain([("x-word", word.as_str())]).collect();
+            assert_eq!(world.ask(method, &path, &headers).await.status, status, "{method} {path} {headers:?}");
+        }
+    }
+    assert_eq!(world.get("/pulp/content/g").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.get("/pulp/content/d/a.txt").await.body, TEXT, "others are open");
+});
 
 #[tokio::test]
 async fn a_fault_of_ours_shows_the_correlation_id_and_nothing_else() {

@@ -346,6 +346,18 @@ async fn versions(
         artifact_id: artifact,
     };
     same::<published_metadata::Entity>(tx, metadata).await?;
+    let guard = content_guard::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        pulp_domain_id: domain,
+        pulp_type: "core.header".into(),
+        name: "full".into(),
+        description: text("described"),
+    };
+    same::<content_guard::Entity>(tx, guard.clone()).await?;
+    let bare = content_guard::Model { pulp_id: id(), name: "bare".into(), description: None, ..guard.clone() };
+    same::<content_guard::Entity>(tx, bare).await?;
     let full = distribution::Model {
         pulp_id: id(),
         pulp_created: at,
@@ -357,7 +369,7 @@ async fn versions(
         pulp_labels: labels(),
         hidden: true,
         checkpoint: false,
-        content_guard_id: Some(id()),
+        content_guard_id: Some(guard.pulp_id),
         publication_id: Some(publication.pulp_id),
         repository_id: Some(repository),
         repository_version_id: Some(second.pulp_id),

@@ -72,9 +72,12 @@ async fn sql(db: &Db, statement: &str) -> Result<(), DbErr> {
 #[tokio::test]
 async fn a_second_run_does_nothing() {
     let Fixture { db, _folder } = empty().await;
-    assert_eq!(check(&db, vec![demo()]).await.unwrap(), ["core.m0001_initial", "demo.m0001"]);
+    assert_eq!(
+        check(&db, vec![demo()]).await.unwrap(),
+        ["core.m0001_initial", "core.m0002_content_guards", "demo.m0001"]
+    );
     let first = up(&db, vec![demo()]).await.unwrap();
-    assert_eq!(first.applied, ["core.m0001_initial", "demo.m0001"]);
+    assert_eq!(first.applied, ["core.m0001_initial", "core.m0002_content_guards", "demo.m0001"]);
     assert_eq!(up(&db, vec![demo()]).await.unwrap(), Report::default());
     assert!(check(&db, vec![demo()]).await.unwrap().is_empty());
 
@@ -104,7 +107,7 @@ async fn runs_that_overlap_take_turns() {
     let (one, two) = tokio::join!(up(&db, vec![demo()]), up(&db, vec![demo()]));
     let mut applied = one.unwrap().applied;
     applied.extend(two.unwrap().applied);
-    assert_eq!(applied, ["core.m0001_initial", "demo.m0001"]);
+    assert_eq!(applied, ["core.m0001_initial", "core.m0002_content_guards", "demo.m0001"]);
 }
 
 #[tokio::test]
@@ -171,8 +174,9 @@ INSERT INTO core_remoteartifact (pulp_id, pulp_domain_id, content_artifact_id, r
 INSERT INTO core_publication SELECT x'08', 't', 't', pulp_id, 'demo.demo', x'03', 1, 0, 0 FROM core_domain;
 INSERT INTO core_publishedartifact VALUES (x'08', 'a', x'06');
 INSERT INTO core_publishedmetadata VALUES (x'08', 'm', x'15');
-INSERT INTO core_distribution SELECT x'09', 't', 't', pulp_id, 'demo.demo', 'd', 'd', '{}', 0, 0, NULL, x'08', x'02',
-    x'03', x'01' FROM core_domain;
+INSERT INTO core_contentguard SELECT x'16', 't', 't', pulp_id, 'demo.demo', 'g', NULL FROM core_domain;
+INSERT INTO core_distribution SELECT x'09', 't', 't', pulp_id, 'demo.demo', 'd', 'd', '{}', 0, 0, x'08', x'02', x'03',
+    x'01', x'16' FROM core_domain;
 INSERT INTO core_upload SELECT x'0a', 't', 't', pulp_id, 1 FROM core_domain;
 INSERT INTO core_uploadchunk VALUES (x'1a', x'0a', 0, 1, 'f');
 INSERT INTO core_appstatus VALUES (x'0b', 't', 't', 'w', 'worker', '{}', 1, 't');
@@ -234,6 +238,13 @@ async fn a_remote_is_forgotten() {
     assert_eq!(count(&db, "core_remoteartifact").await, 0);
     assert_eq!(count(&db, "core_repository WHERE remote_id IS NULL").await, 1);
     assert_eq!(count(&db, "core_distribution WHERE remote_id IS NULL").await, 1);
+}
+
+#[tokio::test]
+async fn a_content_guard_is_forgotten() {
+    let Fixture { db, _folder } = world().await;
+    sql(&db, "DELETE FROM core_contentguard").await.unwrap();
+    assert_eq!(count(&db, "core_distribution WHERE content_guard_id IS NULL").await, 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The core tables as entities, one file a table.
 //!
-//! A *master* row (content, repository, remote, publication, distribution) has a *detail* row in a plugin's table under
+//! A *master* row (content, repository, remote, publication, distribution, content guard) has a *detail* row in a plugin's table under
 //! the same key; `pulp_type` says in whose. Table names are Pulp's.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ pub mod app_status;
 pub mod artifact;
 pub mod content;
 pub mod content_artifact;
+pub mod content_guard;
 pub mod created_resource;
 pub mod distributed_publication;
 pub mod distribution;

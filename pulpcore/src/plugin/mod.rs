@@ -1,8 +1,8 @@
 //! What a plugin author implements and registers, and nothing else.
 //!
 //! A plugin is a crate that names its nouns. Each noun is a sea-orm entity (the *detail* table) with one of the traits
-//! [`Content`], [`Repository`], [`Remote`], [`Publication`] or [`Distribution`] right under it, and one line that
-//! registers it:
+//! [`Content`], [`Repository`], [`Remote`], [`Publication`], [`Distribution`] or [`ContentGuard`] right under it, and one
+//! line that registers it:
 //!
 //! ```ignore
 //! pulpcore::plugin::register!(Noun::content::<file_content::Entity>());
@@ -14,6 +14,7 @@
 mod content;
 mod detail;
 mod distribution;
+mod guard;
 mod live;
 mod noun;
 mod publication;
@@ -29,6 +30,8 @@ use sea_orm_migration::MigrationTrait;
 pub use self::content::{Content, Upload};
 pub use self::detail::{Detail, NoFields};
 pub use self::distribution::{Asked, ContentCx, Distribution};
+pub(crate) use self::guard::{Beside, Compiled, MOST_ASKED};
+pub use self::guard::{ContentGuard, GuardRequest};
 pub use self::live::{LiveApi, LiveCx, LiveRoute, Refusal, WellKnown};
 pub(crate) use self::noun::{DistributionHooks, Hooks, Table, insert, key};
 pub use self::noun::{Family, Master, Noun};
@@ -41,7 +44,8 @@ pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
 pub use crate::api::endpoint::Endpoint;
 pub use crate::api::filters::Filters;
-pub use crate::content::Offer;
+pub use crate::content::{ClientCertificate, Offer};
+pub use crate::guards::preauthenticate;
 pub use crate::refs::{Ref, VersionRef};
 pub use crate::tasking::cx::TaskCx;
 

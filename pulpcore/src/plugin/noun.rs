@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::content::Content;
 use super::detail::Detail;
 use super::distribution::{Asked, ContentCx, Distribution};
+use super::guard::{Beside, ContentGuard, GuardHooks};
 use super::publication::Publication;
 use super::remote::Remote;
 use super::repository::{NewVersion, Repository};
@@ -24,13 +25,15 @@ use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
 use crate::api::validate::BodySchema;
 use crate::error::Result;
-use crate::models::{artifact, content, distribution, publication, remote, repository, repository_version};
+use crate::models::{
+    artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
+};
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The five core tables that plugins detail.
+/// The six core tables that plugins detail.
 ///
 /// ```
 /// use pulpcore::plugin::Family;
@@ -48,6 +51,8 @@ pub enum Family {
     Publication,
     /// Distributions.
     Distribution,
+    /// Content guards.
+    ContentGuard,
 }
 
 impl Family {
@@ -59,6 +64,7 @@ impl Family {
             Self::Remote => "remotes",
             Self::Publication => "publications",
             Self::Distribution => "distributions",
+            Self::ContentGuard => "contentguards",
         }
     }
 }
@@ -87,7 +93,8 @@ masters!(
     repository = Repository,
     remote = Remote,
     publication = Publication,
-    distribution = Distribution
+    distribution = Distribution,
+    content_guard = ContentGuard
 );
 
 /// A registered noun.
@@ -146,6 +153,7 @@ pub(crate) enum Hooks {
     Remote { policies: &'static [&'static str] },
     Publication(PublicationHooks),
     Distribution(DistributionHooks),
+    ContentGuard(GuardHooks),
 }
 
 pub(crate) struct ContentHooks {
@@ -248,6 +256,19 @@ impl Noun {
         }))
     }
 
+    /// A kind of content guard.
+    pub const fn content_guard<E: ContentGuard>() -> Self {
+        Self::of::<E>(Hooks::ContentGuard(GuardHooks::of::<E>()))
+    }
+
+    /// Says where the fields of a content guard stand that are in no row of its own.
+    pub(crate) const fn beside(mut self, beside: Beside) -> Self {
+        if let Hooks::ContentGuard(hooks) = &mut self.hooks {
+            hooks.beside = Some(beside);
+        }
+        self
+    }
+
     /// Adds hand-written endpoints beside the generated ones.
     #[must_use]
     pub const fn actions(mut self, actions: fn() -> Vec<Endpoint>) -> Self {
@@ -312,9 +333,12 @@ impl Noun {
         format!("{}/{}/{}/", self.family.collection(), self.label(), self.endpoint)
     }
 
-    /// The schema's name: `file.FileRepository`.
+    /// The schema's name: `file.FileRepository`. Core's own have no label before them, as in Pulp.
     pub(crate) fn schema_name(&self) -> String {
-        format!("{}.{}", self.label(), self.model)
+        match self.label() {
+            "core" => self.model.to_owned(),
+            label => format!("{label}.{}", self.model),
+        }
     }
 }
 

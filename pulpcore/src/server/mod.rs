@@ -19,7 +19,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::grants::{Grants, grants};
-pub use self::listen::ClientCertificate;
 use self::listen::{Listener, Serving};
 pub(crate) use self::lock::{Lock, database_file};
 use crate::api::catalog::Catalog;

@@ -269,8 +269,14 @@ impl TestPulp {
 
     /// `GET` of something below the content prefix, without credentials: `base/path/file`.
     pub async fn content(&self, path: &str) -> Answer {
+        self.content_with(path, &[]).await
+    }
+
+    /// The same with headers.
+    pub async fn content_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let path = format!("{}{}", self.settings.content_path_prefix, path.trim_start_matches('/'));
-        self.send(self.anonymous(Method::GET, &path)).await
+        let request = self.anonymous(Method::GET, &path);
+        self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 }
 

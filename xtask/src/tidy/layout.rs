@@ -23,15 +23,17 @@ const TOP_LEVEL: [&str; 14] = [
 ];
 
 /// What every plugin's folder holds. Where two are named, one of them is enough; a folder ends in a slash.
-const PLUGIN: [&[&str]; 7] = [
+const PLUGIN: [&[&str]; 6] = [
     &["README.md"],
     &["src/lib.rs"],
     &["src/migrations/"],
     &["src/models.rs", "src/models/"],
     &["src/serializers.rs"],
-    &["src/tasks/"],
     &["src/viewsets.rs"],
 ];
+
+/// What that of a plugin with content holds besides: its units are made in the background.
+const WITH_CONTENT: [&[&str]; 1] = [&["src/tasks/"]];
 
 fn top_level(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -55,7 +57,9 @@ fn plugins_read_alike(tree: &Tree) -> Vec<Finding> {
         if sources < 2 {
             continue;
         }
-        for choice in PLUGIN {
+        let viewsets = tree.get(&format!("{source}viewsets.rs"));
+        let of_content = viewsets.is_none_or(|file| file.code.contains("Noun::content::<"));
+        for choice in PLUGIN.iter().chain(WITH_CONTENT.iter().filter(|_| of_content)) {
             let there = choice.iter().any(|name| {
                 let path = format!("{folder}{name}");
                 tree.files
@@ -96,6 +100,20 @@ mod tests {
         let findings = plugins_read_alike(&tree(&files));
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(lines, ["plugins/file/: lacks src/viewsets.rs: every plugin reads in the same order"]);
+    }
+
+    #[test]
+    fn a_plugin_without_content_needs_no_tasks() {
+        let files = [
+            ("plugins/guard/Cargo.toml", ""),
+            ("plugins/guard/README.md", ""),
+            ("plugins/guard/src/lib.rs", ""),
+            ("plugins/guard/src/migrations/mod.rs", ""),
+            ("plugins/guard/src/models.rs", ""),
+            ("plugins/guard/src/serializers.rs", ""),
+            ("plugins/guard/src/viewsets.rs", "register!(Noun::content_guard::<Guard>());"),
+        ];
+        assert!(places(plugins_read_alike, &files).is_empty());
     }
 
     #[test]

@@ -25,7 +25,7 @@ const FOR_PLUGINS: [&str; 11] = [
 ];
 
 /// What a plugin's tests may use in addition.
-const FOR_PLUGIN_TESTS: [&str; 3] = ["tempfile", "tokio", "tokio-util"];
+const FOR_PLUGIN_TESTS: [&str; 4] = ["rcgen", "tempfile", "tokio", "tokio-util"];
 
 fn workspace_lints(tree: &Tree) -> Vec<Finding> {
     let own = |manifest: &&File| !keys(manifest).any(|key| key.table == "lints" && key.text == "workspace = true");

@@ -22,10 +22,10 @@ use crate::content::grace;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::models::{
-    Labels, distribution, publication, repository, repository_content as membership, repository_version,
+    Labels, content_guard, distribution, publication, repository, repository_content as membership, repository_version,
 };
 use crate::plugin::{Family, Hooks, Noun};
-use crate::refs::{Link, VersionRef};
+use crate::refs::{Link, Target, VersionRef};
 use crate::registry;
 
 /// Core's fields of a distribution.
@@ -41,8 +41,8 @@ pub(crate) struct Body {
     base_url: String,
     /// An optional content-guard.
     #[serde(default)]
-    #[schema(format = "uri")]
-    content_guard: Option<String>,
+    #[schema(value_type = Option<String>, format = "uri")]
+    content_guard: Option<Link<content_guard::Entity>>,
     /// The Pulp Resource Name (PRN) of the associated optional content guard.
     #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, nullable = false)]
@@ -92,6 +92,8 @@ impl View for distribution::Entity {
             .boolean(C::Checkpoint)
             .reference::<repository::Entity, _>("repository", C::RepositoryId)
             .reference_in::<repository::Entity, _>("repository__in", C::RepositoryId)
+            .reference::<content_guard::Entity, _>("content_guard", C::ContentGuardId)
+            .reference_in::<content_guard::Entity, _>("content_guard__in", C::ContentGuardId)
             .custom("with_content", |text, _| offering(text))
             .ordered(&[
                 C::PulpId,
@@ -113,13 +115,14 @@ impl View for distribution::Entity {
         let publications =
             reader.hrefs::<publication::Entity>(rows.iter().filter_map(|row| row.publication_id)).await?;
         let versions = reader.version_hrefs(rows.iter().filter_map(|row| row.repository_version_id)).await?;
+        let guards = reader.hrefs::<content_guard::Entity>(rows.iter().filter_map(|row| row.content_guard_id)).await?;
         let settings = &reader.app.settings;
         let prefix = format!("{}{}", settings.content_origin(), settings.content_path_prefix);
         let body = |row: &distribution::Model| Body {
             base_path: row.base_path.clone(),
             base_url: format!("{prefix}{}/", row.base_path),
-            content_guard: None,
-            content_guard_prn: None,
+            content_guard: row.content_guard_id.and_then(|id| Some(Link::to(id, guards.get(&id)?))),
+            content_guard_prn: row.content_guard_id.and_then(|id| Target::prn_of(guards.get(&id)?)),
             no_content_change_since: stands_still(row).then_some(Timestamp(row.pulp_last_updated)),
             hidden: row.hidden,
             pulp_labels: row.pulp_labels.0.clone(),
@@ -148,8 +151,8 @@ impl Writable for distribution::Entity {
         unique::<Self>(app, id, "base_path", &body.base_path).await?;
         check_overlap(app, id, &body.base_path).await?;
         check_sources(body)?;
-        if body.content_guard.is_some() {
-            return Err(Error::invalid("content_guard", "Invalid hyperlink - Object does not exist."));
+        if let Some(guard) = &body.content_guard {
+            referenced::<content_guard::Entity>(app, "content_guard", guard.id).await?;
         }
         if let Some(repository) = &body.repository {
             referenced::<repository::Entity>(app, "repository", repository.id).await?;
@@ -182,7 +185,7 @@ impl Writable for distribution::Entity {
             pulp_labels: Set(Labels(body.pulp_labels)),
             hidden: Set(body.hidden),
             checkpoint: Set(body.checkpoint),
-            content_guard_id: Set(None),
+            content_guard_id: Set(body.content_guard.map(|link| link.id)),
             publication_id: Set(body.publication.map(|link| link.id)),
             repository_id: Set(body.repository.map(|link| link.id)),
             repository_version_id: Set(version),
@@ -208,6 +211,7 @@ impl Writable for distribution::Entity {
         row.pulp_labels = Set(Labels(body.pulp_labels));
         row.hidden = Set(body.hidden);
         row.checkpoint = Set(body.checkpoint);
+        row.content_guard_id = Set(body.content_guard.map(|link| link.id));
         row.publication_id = Set(body.publication.map(|link| link.id));
         row.repository_id = Set(body.repository.map(|link| link.id));
         row.repository_version_id = Set(version);

@@ -89,7 +89,7 @@ impl Task for GeneralCreate {
             Family::Repository => create::<repository::Entity>(&cx, noun, self.body).await,
             Family::Remote => create::<remote::Entity>(&cx, noun, self.body).await,
             Family::Distribution => create::<distribution::Entity>(&cx, noun, self.body).await,
-            Family::Content | Family::Publication => Err(not_general(noun)),
+            Family::Content | Family::Publication | Family::ContentGuard => Err(not_general(noun)),
         }
     }
 }
@@ -114,7 +114,7 @@ impl Task for GeneralUpdate {
             Family::Repository => change::<repository::Entity>(&cx, noun, self.id, self.given).await,
             Family::Remote => change::<remote::Entity>(&cx, noun, self.id, self.given).await,
             Family::Distribution => change::<distribution::Entity>(&cx, noun, self.id, self.given).await,
-            Family::Content | Family::Publication => Err(not_general(noun)),
+            Family::Content | Family::Publication | Family::ContentGuard => Err(not_general(noun)),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Task for GeneralDelete {
             Family::Repository => writable::delete::<repository::Entity>(cx.app(), self.id).await,
             Family::Remote => writable::delete::<remote::Entity>(cx.app(), self.id).await,
             Family::Distribution => writable::delete::<distribution::Entity>(cx.app(), self.id).await,
-            Family::Content | Family::Publication => Err(not_general(noun)),
+            Family::Content | Family::Publication | Family::ContentGuard => Err(not_general(noun)),
         }
     }
 }
@@ -149,7 +149,7 @@ fn noun(model: &str) -> Result<&'static Noun> {
 }
 
 fn not_general(noun: &Noun) -> Error {
-    Error::internal(format!("'{}' is made by tasks of its own", noun.type_name))
+    Error::internal(format!("'{}' is not made by the general tasks", noun.type_name))
 }
 
 async fn create<M: Writable>(cx: &TaskCx, noun: &Noun, body: Map<String, Value>) -> Result<()> {

@@ -1,6 +1,7 @@
-//! The five families: what core knows of each, and the operations that only it has.
+//! The six families: what core knows of each, and the operations that only it has.
 
 pub(crate) mod content;
+pub(crate) mod content_guard;
 pub(crate) mod distribution;
 pub(crate) mod general;
 pub(crate) mod network;
@@ -23,6 +24,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         remote::generic_list(),
         publication::generic_list(),
         distribution::generic_list(),
+        content_guard::generic_list(),
         version::generic_list(),
     ];
     for noun in registry::get().nouns() {
@@ -32,6 +34,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             Family::Remote => remote::endpoints(noun),
             Family::Publication => publication::endpoints(noun),
             Family::Distribution => distribution::endpoints(noun),
+            Family::ContentGuard => content_guard::endpoints(noun),
         });
         endpoints.extend((noun.actions)());
     }

@@ -1,4 +1,4 @@
-//! Families that clients create, change and delete as they like: repositories, remotes and distributions.
+//! Families that clients create, change and delete as they like: repositories, remotes, distributions and content guards.
 //!
 //! A change is the present state with the given fields laid over it, checked as a whole. So one struct describes what a
 //! noun takes, and `PUT` and `PATCH` differ only in what must be given.
@@ -49,6 +49,26 @@ pub(crate) trait Writable: View {
         given: &Object,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Checks what a detail holds beside its row. It is no part of the master's check, as nouns differ in it.
+    fn check_beside(
+        _app: &App,
+        _noun: &Noun,
+        _id: Option<Uuid>,
+        _detail: &Object,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Updates what a detail holds beside its row.
+    fn update_beside(
+        _tx: &WriteTx,
+        _noun: &Noun,
+        _id: Uuid,
+        _detail: &Object,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Whether a secret that the client named differs from what is stored.
     fn changes_secret(_app: &App, _row: &Self::Model, _given: &Object) -> bool {
         false
@@ -80,8 +100,9 @@ pub(crate) async fn check<M: Writable>(app: &App, noun: &Noun, id: Option<Uuid>,
         labels::check(&given)?;
     }
     let (core, detail) = split::<M>(noun, body.clone())?;
-    (noun.check)(detail)?;
-    M::check(app, noun, id, &core).await
+    (noun.check)(detail.clone())?;
+    M::check(app, noun, id, &core).await?;
+    M::check_beside(app, noun, id, &detail).await
 }
 
 /// Inserts a new thing: master and detail, in the caller's transaction.
@@ -125,7 +146,8 @@ pub(crate) async fn update<M: Writable>(app: &App, noun: &Noun, id: Uuid, given:
     let (core, detail) = split::<M>(noun, state)?;
     let tx = app.db.write().await?;
     <M as Writable>::update(&tx, app, row, core, given).await?;
-    (noun.update)(&tx, id, detail).await?;
+    (noun.update)(&tx, id, detail.clone()).await?;
+    M::update_beside(&tx, noun, id, &detail).await?;
     tx.commit().await
 }
 

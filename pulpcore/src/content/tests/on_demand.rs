@@ -141,6 +141,19 @@ async fn streamed_content_is_fetched_each_time_and_never_kept() {
 }
 
 #[tokio::test]
+async fn nothing_is_fetched_for_whom_a_guard_keeps_out() {
+    let offered = offered(100, "on_demand", OnDemand::Save).await;
+    offered.world.guarded("g", "word").await;
+    for headers in [&[][..], &[("range", "bytes=0-9")], &[("x-word", "d29yZHM=")]] {
+        let answer = offered.world.ask("GET", "/pulp/content/g/a.bin", headers).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(offered.files.count("a.bin"), 0);
+    let answer = offered.world.ask("GET", "/pulp/content/g/a.bin", &[("x-word", "d29yZA==")]).await;
+    assert!(answer.status == StatusCode::OK && answer.body == offered.body);
+}
+
+#[tokio::test]
 async fn switched_off_it_is_not_there() {
     let offered = offered(100, "on_demand", OnDemand::Off).await;
     assert_eq!(offered.world.get(A).await.status, StatusCode::NOT_FOUND);

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::db::now;
 use crate::migrate;
 use crate::models::{
-    Labels, content, content_artifact, distribution, publication, published_artifact, published_metadata, repository,
-    repository_content, repository_version,
+    Labels, content, content_artifact, content_guard, distribution, publication, published_artifact,
+    published_metadata, repository, repository_content, repository_version,
 };
 use crate::settings::Settings;
 use crate::storage::Expected;
@@ -269,6 +269,38 @@ impl World {
             };
             row.into_active_model().insert(&*tx).await.unwrap();
         }
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Serves what `d` serves under another path, to whoever says a word in the header `X-Word`, in base64.
+    pub(super) async fn guarded(&self, base_path: &str, word: &str) {
+        let guard = self.guard(word).await;
+        let open = distribution::Entity::find().filter(distribution::Column::BasePath.eq("d"));
+        let open = open.one(self.app.db.read()).await.unwrap().unwrap();
+        self.distribute(base_path, |row| {
+            row.content_guard_id = Some(guard);
+            row.repository_id = open.repository_id;
+        })
+        .await;
+    }
+
+    async fn guard(&self, word: &str) -> Uuid {
+        let (id, now) = (Uuid::now_v7(), now());
+        let row = content_guard::Model {
+            pulp_id: id,
+            pulp_created: now,
+            pulp_last_updated: now,
+            pulp_domain_id: self.app.domain,
+            pulp_type: "core.header".to_owned(),
+            name: id.to_string(),
+            description: None,
+        };
+        let detail = serde_json::json!({ "header_name": "x-word", "header_value": word });
+        let noun = crate::registry::get().noun(crate::plugin::Family::ContentGuard, "core.header").unwrap();
+        let tx = self.app.db.write().await.unwrap();
+        row.into_active_model().insert(&*tx).await.unwrap();
+        (noun.insert)(&tx, id, detail.as_object().unwrap().clone()).await.unwrap();
         tx.commit().await.unwrap();
         id
     }

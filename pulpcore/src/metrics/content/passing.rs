@@ -15,13 +15,13 @@ const SMALL: u64 = 256 * 1024;
 
 /// Counts an answer when it has ended.
 pub(super) fn watch(counted: Counted, response: Response) -> Response {
-    let size = if asked.is_head { Some(0) } else { response.body().size_hint().exact() };
+    let size = if counted.is_head { Some(0) } else { response.body().size_hint().exact() };
     match size {
         Some(size) if size <= SMALL => {
-            asked.sent(size);
+            counted.sent(size);
             response
         }
-        _ => response.map(|body| Body::new(Passing { body, asked })),
+        _ => response.map(|body| Body::new(Passing { body, counted })),
     }
 }
 

@@ -27,7 +27,8 @@ use tower::Service;
 
 use super::body::{Answer, incoming};
 use super::pulse::{Pulse, Verdict};
-use super::tls::{ClientCertificate, HTTP2, Tls};
+use super::tls::{HTTP2, Tls};
+use crate::content::ClientCertificate;
 use super::watched::Watched;
 use super::{Bounds, Shared};
 
@@ -75,7 +76,7 @@ pub(super) async fn serve(
             speak(stream, is_http2, Front { router, pulse, bounds, certificate: None }, stop).await;
         }
         Begun::Secret(stream, is_http2, certificate) => {
-            speak(*stream, is_http2, Front { router, pulse, bounds, certificate }, stop).await;
+            speak(*stream, is_http2, Front { router, pulse, bounds, certificate: Some(certificate) }, stop).await;
         }
     }
 }
@@ -84,7 +85,7 @@ pub(super) async fn serve(
 enum Begun {
     /// Whether it is HTTP/2.
     Plain(Watched<TcpStream>, bool),
-    Secret(Box<Watched<TlsStream<TcpStream>>>, bool, Option<ClientCertificate>),
+    Secret(Box<Watched<TlsStream<TcpStream>>>, bool, ClientCertificate),
 }
 
 async fn begin(
@@ -101,7 +102,8 @@ async fn begin(
     let stream = tls.acceptor().accept(stream).await?;
     let session = stream.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(HTTP2);
-    let certificate = session.peer_certificates().and_then(ClientCertificate::of);
+    let shown = session.peer_certificates().unwrap_or_default();
+    let certificate = ClientCertificate::new(shown.iter().map(|certificate| certificate.to_vec()).collect());
     Ok(Begun::Secret(Box::new(Watched::new(stream, Arc::clone(pulse), slot)), is_http2, certificate))
 }
 

@@ -24,7 +24,6 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::tls::ClientCertificate;
 use self::tls::Tls;
 use crate::error::{Error, Result};
 use crate::settings::Settings;

@@ -34,29 +34,6 @@ const HTTP1: &[u8] = b"http/1.1";
 /// How often it is looked whether the files have changed.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// The certificates of a client, in every request of a connection that gave some: an extension of the request.
-///
-/// The client has shown that it holds the key of the first one. Who made it was checked only if the setting
-/// `tls_client_ca` is set; otherwise that is left to whoever looks at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate(Arc<[CertificateDer<'static>]>);
-
-impl ClientCertificate {
-    pub(super) fn of(chain: &[CertificateDer<'static>]) -> Option<Self> {
-        (!chain.is_empty()).then(|| Self(chain.into()))
-    }
-
-    /// The client's own certificate, in DER (RFC 5280).
-    pub fn der(&self) -> &[u8] {
-        self.0.first().map_or(&[], |certificate| certificate.as_ref())
-    }
-
-    /// The certificates that it sent with its own, in DER.
-    pub fn intermediates(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().skip(1).map(AsRef::as_ref)
-    }
-}
-
 /// What is needed to speak TLS.
 #[derive(Debug)]
 pub(super) struct Tls {

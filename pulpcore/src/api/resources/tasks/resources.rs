@@ -9,7 +9,8 @@ use crate::api::reader::{Reader, key_of};
 use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{
-    artifact, content, created_resource, distribution, domain, publication, remote, repository, task, upload,
+    artifact, content, content_guard, created_resource, distribution, domain, publication, remote, repository, task,
+    upload,
 };
 use crate::plugin::Family;
 use crate::refs::{VERSION_MODEL, prn};
@@ -51,6 +52,7 @@ pub(super) async fn links(
                 Some(Family::Remote) => reader.hrefs::<remote::Entity>(ids).await?,
                 Some(Family::Publication) => reader.hrefs::<publication::Entity>(ids).await?,
                 Some(Family::Distribution) => reader.hrefs::<distribution::Entity>(ids).await?,
+                Some(Family::ContentGuard) => reader.hrefs::<content_guard::Entity>(ids).await?,
                 None => HashMap::new(),
             },
         });
