@@ -7,11 +7,13 @@
 //! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
 //! distribution is all there is to resolving: the publication's files, the files that publishing made, the version's
 //! files where the publication passes through (or where there is none), `index.html` or a listing for a directory, and
-//! at last the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve).
+//! the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve), and at last the distribution's remote
+//! (`pull_through`).
 
 mod conditions;
 mod listing;
 mod on_demand;
+mod pull_through;
 mod resolve;
 mod stored;
 #[cfg(all(test, feature = "sqlite"))]
@@ -116,7 +118,10 @@ impl Service {
         } else if resolve::is_folder(&self.app, &source, path).await? {
             return Ok(Some(with_slash(ask.raw)));
         }
-        self.ask_plugin(&source, path).await
+        match self.ask_plugin(&source, path).await? {
+            Some(response) => Ok(Some(response)),
+            None => pull_through::respond(self, &source, path, ask).await,
+        }
     }
 
     async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {

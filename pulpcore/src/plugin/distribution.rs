@@ -51,6 +51,8 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     const PUBLICATIONS: &'static [&'static str] = &[];
     /// Whether it serves a repository version directly, without a publication.
     const SERVES_VERSIONS: bool = true;
+    /// The remote types through which it can pull what it does not hold. If there are any, clients see and set `remote`.
+    const REMOTES: &'static [&'static str] = &[];
 
     /// Answers a path that neither the publication nor the version holds; `None` is a 404.
     ///

@@ -32,7 +32,7 @@ pub use self::live::LiveApi;
 pub use self::noun::{Family, Master, Noun};
 pub(crate) use self::noun::{Hooks, Table, insert, key};
 pub use self::publication::{Publication, Publisher};
-pub use self::remote::Remote;
+pub use self::remote::{Pull, Remote};
 pub use self::repository::{NewVersion, Repository};
 pub use self::schedule::{Schedule, Scheduled};
 pub(crate) use self::task::Prepared;

@@ -104,6 +104,10 @@ pub struct Settings {
     pub allowed_content_checksums: Vec<String>,
     /// What the content service does with content that is known but not yet downloaded.
     pub on_demand: OnDemand,
+    /// For how many seconds a remote that sent something else than was promised is not asked for that file again.
+    pub remote_content_fetch_failure_cooldown: u64,
+    /// The largest file that is pulled through a distribution's remote, in bytes.
+    pub max_pull_through_size: u64,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
@@ -243,6 +247,8 @@ impl Settings {
             task_grace_interval: 600,
             allowed_content_checksums: strings(&["sha224", "sha256", "sha384", "sha512"]),
             on_demand: OnDemand::Save,
+            remote_content_fetch_failure_cooldown: 300,
+            max_pull_through_size: 64 * 1024 * MIB,
             hide_guarded_distributions: false,
             durable: true,
             sync_max_in_flight_mb: 64,

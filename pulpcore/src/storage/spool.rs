@@ -35,10 +35,10 @@ impl Spool {
         Ok(Self { spool: spool.to_owned(), own, _alive: alive })
     }
 
-    /// An empty temporary file, opened for writing.
+    /// An empty temporary file, opened for writing and reading.
     pub(super) fn create(self: &Arc<Self>) -> io::Result<(File, Spooled)> {
         let path = self.own.join(Uuid::now_v7().to_string());
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         Ok((file, Spooled { path, moved: false, _spool: Some(Arc::clone(self)) }))
     }
 
