@@ -69,6 +69,7 @@ const KNOWN: &[(&[&str], &str)] = &[
         ],
         "Types that this build has no plugin for.",
     ),
+    (&["*file.FileDistribution*.remote"], "Files can be pulled through; Pulp's file plugin does not offer that."),
     (&["*User.password"], "The text that is hashed has a bound."),
     (
         &["*Remote*.max_retries"],

@@ -17,9 +17,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use moka::sync::Cache;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -39,7 +37,7 @@ use crate::plugin::{Family, Hooks, Noun, Pull, Ref};
 use crate::refs::prn;
 use crate::registry;
 use crate::settings::OnDemand;
-use crate::storage::{Algorithm, Received};
+use crate::storage::Received;
 use crate::tasking::Dispatch;
 
 /// No path is longer that a remote is asked for, in bytes: file systems hold no longer ones.

@@ -26,6 +26,8 @@ mod world;
 
 #[cfg(feature = "testkit")]
 mod on_demand;
+#[cfg(feature = "testkit")]
+mod shared;
 
 use axum::http::{StatusCode, header};
 

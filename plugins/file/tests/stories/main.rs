@@ -4,6 +4,7 @@ mod common;
 mod conformance;
 mod content;
 mod publish;
+mod pull_through;
 mod repositories;
 mod sync;
 
