@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures::{TryStreamExt, stream};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -97,26 +97,30 @@ impl World {
     }
 
     /// Another process on the same database and the same storage.
+    #[cfg(feature = "testkit")]
     pub(super) fn beside(&self) -> Self {
         Self::of(self.app.clone())
     }
 
     /// Another one that may only read the database.
+    #[cfg(feature = "testkit")]
     pub(super) async fn read_only(&self) -> Self {
         if !self.app.db.is_sqlite() {
             let forbid = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', \
                           current_database()); END $$";
-            self.app.db.read().execute_unprepared(forbid).await.unwrap();
+            sea_orm::ConnectionTrait::execute_unprepared(self.app.db.read(), forbid).await.unwrap();
         }
         let settings = self.app.settings.clone();
         let db = App::connect(&settings).await.unwrap();
         if db.is_sqlite() {
             // Of the one connection that writes.
-            db.write().await.unwrap().execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+            let tx = db.write().await.unwrap();
+            sea_orm::ConnectionTrait::execute_unprepared(&*tx, "PRAGMA query_only = ON").await.unwrap();
         }
         Self::of(App::with(settings, db).await.unwrap())
     }
 
+    #[cfg(feature = "testkit")]
     fn of(app: App) -> Self {
         Self {
             routes: super::super::router(app.clone()),
