@@ -1,5 +1,6 @@
 //! The whole server as a process of its own: killed, stopped, refused, started again, split by role.
 
+mod cold;
 mod common;
 mod crash;
 mod edge;

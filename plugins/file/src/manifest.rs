@@ -17,6 +17,9 @@
 
 use std::fmt;
 
+use pulpcore::error::{Error, Result, Upstream};
+use url::Url;
+
 /// No line of a manifest is longer, in bytes. The longest path that file systems hold has 4096.
 pub const LONGEST_LINE: usize = 8192;
 
@@ -98,6 +101,23 @@ pub fn is_canonical(path: &str) -> bool {
     path.trim() == path
         && !path.contains(char::is_control)
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// Where a file stands whose path is relative to the manifest. A query stays, because it may be what opens the door; in a
+/// `file://` URL the path is taken as it is written.
+///
+/// # Errors
+/// [`Error::Upstream`] if the manifest's URL is none that has a path.
+pub fn url_of(manifest: &str, path: &str) -> Result<String> {
+    if manifest.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://")) {
+        let folder = manifest.rfind('/').map_or("", |slash| &manifest[..=slash]);
+        return Ok(format!("{folder}{path}"));
+    }
+    let bad = || Error::upstream(manifest, Upstream::Content("not a URL with a path".to_owned()));
+    let mut url = Url::parse(manifest).map_err(|_| bad())?;
+    url.set_fragment(None);
+    url.path_segments_mut().map_err(|()| bad())?.pop().extend(path.split('/'));
+    Ok(url.into())
 }
 
 #[cfg(test)]
@@ -196,5 +216,17 @@ mod tests {
                 assert_eq!(Entry::parse(&entry.to_string(), 1), Ok(Some(entry)), "{line:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_path_is_relative_to_the_manifest() {
+        let url = |manifest, path| url_of(manifest, path).unwrap();
+        assert_eq!(url("http://example.test/a/PULP_MANIFEST", "b/c.txt"), "http://example.test/a/b/c.txt");
+        assert_eq!(url("http://example.test/M?token=x#y", "c"), "http://example.test/c?token=x");
+        assert_eq!(url("http://example.test/a/M", "50% of #1?.txt"), "http://example.test/a/50%25%20of%20%231%3F.txt");
+        assert_eq!(url("http://example.test/a/M", "ä:b"), "http://example.test/a/%C3%A4:b");
+        assert_eq!(url("http://example.test", "c"), "http://example.test/c");
+        assert_eq!(url("file:///srv/a/M", "50%/c d"), "file:///srv/a/50%/c d");
+        assert!(url_of("nonsense", "c").is_err());
     }
 }

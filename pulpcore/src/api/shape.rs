@@ -121,7 +121,11 @@ fn parts<B: ToSchema>(noun: &Noun, which: Side) -> (Vec<Value>, Vec<(String, Val
     let own = detail.schemas.iter().rev().find(|(name, _)| *name == detail.name);
     let own = own.map_or_else(|| json!({ "type": "object" }), |(_, schema)| schema.clone());
     needs.extend(detail.schemas.into_iter().filter(|(name, _)| *name != detail.name));
-    (vec![side(object_schema::<B>(), which), side(own, which)], needs)
+    let mut core = side(object_schema::<B>(), which);
+    if let Some(properties) = core.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !noun.lacks().contains(&name.as_str()));
+    }
+    (vec![core, side(own, which)], needs)
 }
 
 fn merged(name: &str, parts: &[Value]) -> Value {

@@ -10,7 +10,8 @@
 //! distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
 //! ([`Distribution::asked`](crate::plugin::Distribution::asked)), the publication's files, the files that publishing made,
 //! the version's files where the publication passes through (or where there is none), `index.html` or a listing for a
-//! directory, what was served until recently (`grace`), and at last the plugin. Where checkpoints are served, the path
+//! directory, what was served until recently (`grace`), then the plugin, and at last
+//! the distribution's remote (`pull_through`). Where checkpoints are served, the path
 //! chooses the publication (`checkpoints`).
 
 pub(crate) mod checkpoints;
@@ -23,6 +24,7 @@ mod live;
 mod media;
 mod on_demand;
 mod path;
+mod pull_through;
 mod ranges;
 mod resolve;
 mod stored;
@@ -170,8 +172,15 @@ impl Service {
             },
             false => self.below(&source, path, ask).await?,
         };
+        let found = match found {
+            None if asked == Asked::Last => self.ask_plugin(&source, path).await?,
+            found => found,
+        };
+        let found = match found {
+            None if !source.checkpoint => pull_through::respond(self, &source, path, ask).await?,
+            found => found,
+        };
         match found {
-            None if asked == Asked::Last => self.ask_plugin(&source, path).await,
             None if source.points_nowhere => Ok(Some(said(StatusCode::NOT_FOUND, POINTS_NOWHERE))),
             found => Ok(found),
         }

@@ -30,6 +30,8 @@ mod on_demand;
 mod paths;
 mod rfc9110;
 mod rules;
+#[cfg(feature = "testkit")]
+mod shared;
 mod world;
 
 use axum::http::{StatusCode, header};

@@ -54,6 +54,15 @@ pub trait Content: Detail<Master = content::Entity> {
     /// # Errors
     /// [`crate::error::Error::Invalid`] if the file or the fields do not make a unit.
     fn from_upload(body: Self::Body, artifact: &artifact::Model) -> Result<Upload<Self::Model>>;
+
+    /// Makes a unit from a file that was pulled through: see [`Remote::pull`](super::Remote::pull). `None` if it makes
+    /// none; then it was passed on and is not kept. Pulp's `init_from_artifact_and_relative_path`.
+    ///
+    /// # Errors
+    /// As for `None`, and it is in the log.
+    fn from_path(_path: &str, _artifact: &artifact::Model) -> Result<Option<Upload<Self::Model>>> {
+        Ok(None)
+    }
 }
 
 /// A unit made from an upload.

@@ -62,6 +62,8 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     const PUBLICATIONS: &'static [&'static str] = &[];
     /// Whether it serves a repository version directly, without a publication.
     const SERVES_VERSIONS: bool = true;
+    /// The remote types through which it can pull what it does not hold. If there are any, clients see and set `remote`.
+    const REMOTES: &'static [&'static str] = &[];
 
     /// When [`Distribution::serve`] is asked about a path below the distribution. It costs two queries, so whoever knows by
     /// the path alone that there is nothing to say says so here.

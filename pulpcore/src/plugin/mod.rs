@@ -37,7 +37,7 @@ pub(crate) use self::noun::{DistributionHooks, Hooks, Table, insert, key};
 pub use self::noun::{Family, Master, Noun};
 pub use self::publication::{Publication, Publisher};
 pub use self::reads::ContentReads;
-pub use self::remote::Remote;
+pub use self::remote::{Pull, Remote};
 pub use self::repository::{NewVersion, Repository};
 pub use self::schedule::{Schedule, Scheduled};
 pub(crate) use self::task::Prepared;

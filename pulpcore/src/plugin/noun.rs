@@ -7,18 +7,18 @@ use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult,
+    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::content::Content;
+use super::content::{Content, Upload};
 use super::detail::Detail;
 use super::distribution::{Asked, ContentCx, Distribution};
 use super::guard::{Beside, ContentGuard, GuardHooks};
 use super::publication::Publication;
-use super::remote::Remote;
+use super::remote::{Pull, Remote};
 use super::repository::{NewVersion, Repository};
 use super::task::{Prepared, Task};
 use crate::api::endpoint::{Described, Endpoint};
@@ -150,7 +150,7 @@ pub struct Noun {
 pub(crate) enum Hooks {
     Content(ContentHooks),
     Repository(RepositoryHooks),
-    Remote { policies: &'static [&'static str] },
+    Remote(RemoteHooks),
     Publication(PublicationHooks),
     Distribution(DistributionHooks),
     ContentGuard(GuardHooks),
@@ -161,18 +161,32 @@ pub(crate) struct ContentHooks {
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
     pub(crate) upload:
         for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+    /// The same for a file that was pulled through, by its path; none if no unit is made of it.
+    pub(crate) pulled: for<'a> fn(
+        &'a DatabaseTransaction,
+        &'a str,
+        &'a artifact::Model,
+        Uuid,
+    ) -> BoxFuture<'a, Result<Option<Uploaded>>>,
 }
 
-/// A unit that came from an upload.
+/// A unit that came from an upload, or was pulled through.
 pub(crate) struct Uploaded {
     pub(crate) id: Uuid,
     pub(crate) relative_path: String,
     pub(crate) new: bool,
 }
 
+pub(crate) struct RemoteHooks {
+    pub(crate) policies: &'static [&'static str],
+    pub(crate) pull:
+        for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> BoxFuture<'a, Result<Option<Pull>>>,
+}
+
 pub(crate) struct RepositoryHooks {
     pub(crate) content: &'static [&'static str],
     pub(crate) remotes: &'static [&'static str],
+    pub(crate) pull_through: bool,
     pub(crate) finalize: for<'a> fn(&'a mut NewVersion<'_>) -> BoxFuture<'a, Result<()>>,
     pub(crate) created: for<'a> fn(&'a TaskCx, Uuid, &'a repository_version::Model) -> BoxFuture<'a, Result<()>>,
 }
@@ -186,6 +200,7 @@ pub(crate) struct DistributionHooks {
     pub(crate) serves_versions: bool,
     pub(crate) asked: fn(&str) -> Asked,
     pub(crate) cache_control: fn(&str) -> Option<&'static str>,
+    pub(crate) remotes: &'static [&'static str],
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -202,7 +217,20 @@ impl Noun {
     pub const fn content<E: Content>() -> Self {
         Self::of::<E>(Hooks::Content(ContentHooks {
             repo_key: || columns::<E>(E::REPO_KEY),
-            upload: |tx, body, artifact, domain| Box::pin(upload::<E>(tx, body, artifact, domain)),
+            upload: |tx, body, artifact, domain| {
+                Box::pin(async move {
+                    let unit = E::from_upload(BodySchema::parse(body)?, artifact)?;
+                    found_or_made::<E>(tx, unit, domain).await
+                })
+            },
+            pulled: |tx, path, artifact, domain| {
+                Box::pin(async move {
+                    match E::from_path(path, artifact)? {
+                        Some(unit) => found_or_made::<E>(tx, unit, domain).await.map(Some),
+                        None => Ok(None),
+                    }
+                })
+            },
         }))
     }
 
@@ -211,6 +239,7 @@ impl Noun {
         Self::of::<E>(Hooks::Repository(RepositoryHooks {
             content: E::CONTENT,
             remotes: E::REMOTES,
+            pull_through: E::PULL_THROUGH,
             finalize: |version| Box::pin(E::finalize(version)),
             created: |cx, id, version| {
                 Box::pin(async move {
@@ -224,7 +253,17 @@ impl Noun {
 
     /// A kind of remote.
     pub const fn remote<E: Remote>() -> Self {
-        Self::of::<E>(Hooks::Remote { policies: E::POLICIES })
+        Self::of::<E>(Hooks::Remote(RemoteHooks {
+            policies: E::POLICIES,
+            pull: |db, remote, path| {
+                Box::pin(async move {
+                    match E::find().filter(key::<E>().eq(remote.pulp_id)).one(db).await? {
+                        Some(row) => E::pull(remote, &row, path),
+                        None => Ok(None),
+                    }
+                })
+            },
+        }))
     }
 
     /// A kind of publication.
@@ -244,6 +283,7 @@ impl Noun {
             serves_versions: E::SERVES_VERSIONS,
             asked: E::asked,
             cache_control: E::cache_control,
+            remotes: E::REMOTES,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;
@@ -333,6 +373,14 @@ impl Noun {
         format!("{}/{}/{}/", self.family.collection(), self.label(), self.endpoint)
     }
 
+    /// Of core's fields of its family, those that it does not have.
+    pub(crate) fn lacks(&self) -> &'static [&'static str] {
+        match &self.hooks {
+            Hooks::Distribution(hooks) if hooks.remotes.is_empty() => &["remote"],
+            _ => &[],
+        }
+    }
+
     /// The schema's name: `file.FileRepository`. Core's own have no label before them, as in Pulp.
     pub(crate) fn schema_name(&self) -> String {
         match self.label() {
@@ -365,14 +413,8 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
     columns.iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-async fn upload<E: Content>(
-    tx: &DatabaseTransaction,
-    body: Object,
-    artifact: &artifact::Model,
-    domain: Uuid,
-) -> Result<Uploaded> {
-    let body: E::Body = BodySchema::parse(body)?;
-    let super::content::Upload { row, relative_path } = E::from_upload(body, artifact)?;
+async fn found_or_made<E: Content>(tx: &DatabaseTransaction, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
+    let Upload { row, relative_path } = unit;
     let mut same = E::find();
     for column in E::NATURAL_KEY {
         same = same.filter(column.eq(row.get(*column)));

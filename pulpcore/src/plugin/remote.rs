@@ -1,6 +1,8 @@
 //! Remotes.
 
+use super::content::Content;
 use super::detail::Detail;
+use crate::error::Result;
 use crate::models::remote;
 
 /// A kind of remote: a place that content comes from.
@@ -38,4 +40,45 @@ use crate::models::remote;
 pub trait Remote: Detail<Master = remote::Entity> {
     /// The policies that it offers, the default first.
     const POLICIES: &'static [&'static str] = &["immediate", "on_demand", "streamed"];
+
+    /// Pull-through: where a path is to be had that a distribution with this remote does not hold, and what becomes of it.
+    /// `None` is a 404. Of Pulp's methods this is `get_remote_artifact_url` and `get_remote_artifact_content_type`.
+    ///
+    /// The path is relative, without `.`, `..` and empty parts, but not encoded; it may end in a slash. What does not lie
+    /// below the folder of the remote's own URL is not asked for, whatever this says.
+    ///
+    /// # Errors
+    /// If the remote's URL cannot be used.
+    fn pull(_remote: &remote::Model, _row: &Self::Model, _path: &str) -> Result<Option<Pull>> {
+        Ok(None)
+    }
+}
+
+/// Where a path is to be had, and what becomes of it.
+///
+/// ```
+/// use pulpcore::plugin::Pull;
+///
+/// // An index changes: it is passed on each time.
+/// let pull = Pull::passed("https://example.test/docs/INDEX");
+/// assert_eq!((pull.url.as_str(), pull.content), ("https://example.test/docs/INDEX", None));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// The URL, absolute.
+    pub url: String,
+    /// The type of content that is made of it; none if it is passed on and not kept.
+    pub content: Option<&'static str>,
+}
+
+impl Pull {
+    /// Made a unit of, by [`Content::from_path`], unless the remote's policy is `streamed`.
+    pub fn kept<C: Content>(url: impl Into<String>) -> Self {
+        Self { url: url.into(), content: Some(C::TYPE) }
+    }
+
+    /// Passed on each time: metadata, and whatever else changes.
+    pub fn passed(url: impl Into<String>) -> Self {
+        Self { url: url.into(), content: None }
+    }
 }

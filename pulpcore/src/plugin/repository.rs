@@ -53,6 +53,9 @@ pub trait Repository: Detail<Master = repository::Entity> {
     const CONTENT: &'static [&'static str];
     /// The remote types that it syncs from.
     const REMOTES: &'static [&'static str] = &[];
+    /// Whether a task adds what was pulled through a distribution that serves the repository. Pulp's
+    /// `PULL_THROUGH_SUPPORTED`.
+    const PULL_THROUGH: bool = false;
 
     /// Runs in the transaction that completes a version: the plugin's last chance to complete it or to refuse it.
     ///

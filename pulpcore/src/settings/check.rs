@@ -58,6 +58,7 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
         ("worker_ttl", settings.worker_ttl),
         ("max_json_body", settings.max_json_body),
         ("max_upload_size", settings.max_upload_size),
+        ("max_pull_through_size", settings.max_pull_through_size),
         ("sync_max_in_flight_mb", settings.sync_max_in_flight_mb),
         ("sync_batch_size", settings.sync_batch_size as u64),
         ("max_connections", settings.max_connections as u64),

@@ -140,6 +140,10 @@ pub struct Settings {
     /// Whether the content service sends clients to the object store for what it keeps, or passes it on itself. No effect
     /// on a folder.
     pub redirect_to_object_storage: bool,
+    /// For how many seconds a remote that sent something else than was promised is not asked for that file again.
+    pub remote_content_fetch_failure_cooldown: u64,
+    /// The largest file that is pulled through a distribution's remote, in bytes.
+    pub max_pull_through_size: u64,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
@@ -309,6 +313,8 @@ impl Settings {
             on_demand: OnDemand::Save,
             distributed_publication_retention_period: 3 * 24 * 60 * 60,
             redirect_to_object_storage: true,
+            remote_content_fetch_failure_cooldown: 300,
+            max_pull_through_size: 64 * 1024 * MIB,
             hide_guarded_distributions: false,
             durable: true,
             sync_max_in_flight_mb: 64,

@@ -37,7 +37,7 @@ impl fmt::Display for Role {
 pub enum OnDemand {
     /// Downloads it, answers with it and keeps it.
     Save,
-    /// Downloads it and answers with it; never writes.
+    /// Downloads it and answers with it; never keeps it.
     Stream,
     /// Answers as if it were not there.
     Off,

@@ -11,6 +11,7 @@ mod barrier;
 mod cloud;
 mod digest;
 mod folder;
+mod growing;
 mod holds;
 #[cfg_attr(
     not(any(feature = "s3", feature = "azure", feature = "gcs")),
@@ -45,6 +46,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
+pub use self::growing::{Arrived, Arriving, Growing};
 pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
@@ -195,6 +197,36 @@ impl Storage {
         S: Stream<Item = Result<Bytes>> + Send,
     {
         receive::receive(&self.0.spool, &self.0.algorithms, stream, expected).await
+    }
+
+    /// Makes room for a body that others read while it comes in; `size` is what it must have, if that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if there can be no temporary file.
+    pub async fn grow(&self, size: Option<u64>) -> Result<Growing> {
+        Growing::open(&self.0.spool, size).await
+    }
+
+    /// [`Self::receive`] for a body that others read while it comes in: `grown` is told how many of its bytes are in the
+    /// file of `growing`, each time that there are more. With `keep`, what arrived can be kept; without, no more digests
+    /// are computed than were promised.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`].
+    pub async fn receive_growing<S>(
+        &self,
+        growing: Growing,
+        stream: S,
+        expected: &Expected,
+        keep: bool,
+        grown: Arc<dyn Fn(u64) + Send + Sync>,
+    ) -> Result<Arrived, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes>> + Send,
+    {
+        growing::receive(growing, &self.0.algorithms, stream, expected, keep, grown).await
     }
 
     /// Names received bodies, and makes the whole batch durable once (if so configured) before it returns. The

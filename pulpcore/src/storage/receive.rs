@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use tokio::task::JoinHandle;
 
 use super::digest::{Algorithm, Digests, Hasher};
+use super::growing::Writer;
 use super::parts::Place;
 use super::read::{self, Reading};
 use super::spool::{Spool, Spooled};
@@ -140,14 +141,14 @@ where
     algorithms.dedup();
 
     let mut size = 0;
-    admit(expected, expected.size.unwrap_or(0))?;
+    expected.admit(expected.size.unwrap_or(0))?;
     let mut stream = pin!(stream);
     let mut pending = BytesMut::new();
     let mut pipeline = None;
     while let Some(chunk) = stream.next().await {
         let mut chunk = chunk?;
         size += chunk.len() as u64;
-        admit(expected, size)?;
+        expected.admit(size)?;
         if pending.len() + chunk.len() > IN_MEMORY && pending.capacity() < BLOCK {
             pending.reserve(BLOCK - pending.len());
         }
@@ -180,38 +181,40 @@ where
         }
         None => spool_at_once(spool, algorithms, rest).await?,
     };
-    verify(expected, size, &digests)?;
+    expected.verify(size, &digests)?;
     Ok(Received { size, digests: only(configured, digests), body })
 }
 
-/// Whether a body of so many bytes, or one that begins so, is still acceptable.
-fn admit(expected: &Expected, size: u64) -> Result<(), ReceiveError> {
-    if let Some(max) = expected.max_size
-        && size > max
-    {
-        return Err(Error::TooLarge(format!("The body is larger than {max} bytes.")).into());
-    }
-    match expected.size {
-        Some(expected) if size > expected => Err(ReceiveError::Size { expected, actual: size }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a whole body is what was promised.
-fn verify(expected: &Expected, size: u64, digests: &Digests) -> Result<(), ReceiveError> {
-    if let Some(expected) = expected.size
-        && size != expected
-    {
-        return Err(ReceiveError::Size { expected, actual: size });
-    }
-    for (algorithm, promised) in expected.digests.iter() {
-        let actual = digests.get(algorithm).unwrap_or_default();
-        if actual != promised {
-            let (expected, actual) = (promised.to_owned(), actual.to_owned());
-            return Err(ReceiveError::Digest { algorithm, expected, actual });
+impl Expected {
+    /// Whether a body of so many bytes, or one that begins so, is still acceptable.
+    pub(crate) fn admit(&self, size: u64) -> Result<(), ReceiveError> {
+        if let Some(max) = self.max_size
+            && size > max
+        {
+            return Err(Error::TooLarge(format!("The body is larger than {max} bytes.")).into());
+        }
+        match self.size {
+            Some(expected) if size > expected => Err(ReceiveError::Size { expected, actual: size }),
+            _ => Ok(()),
         }
     }
-    Ok(())
+
+    /// Whether a whole body is what was promised.
+    pub(crate) fn verify(&self, size: u64, digests: &Digests) -> Result<(), ReceiveError> {
+        if let Some(expected) = self.size
+            && size != expected
+        {
+            return Err(ReceiveError::Size { expected, actual: size });
+        }
+        for (algorithm, promised) in self.digests.iter() {
+            let actual = digests.get(algorithm).unwrap_or_default();
+            if actual != promised {
+                let (expected, actual) = (promised.to_owned(), actual.to_owned());
+                return Err(ReceiveError::Digest { algorithm, expected, actual });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Drops the digests that were computed for verification alone.
@@ -243,13 +246,13 @@ where
     S: Stream<Item = Result<Bytes>> + Send,
 {
     let mut size = 0;
-    admit(expected, expected.size.unwrap_or(0))?;
+    expected.admit(expected.size.unwrap_or(0))?;
     let mut stream = pin!(stream);
     let mut pending = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         size += chunk.len() as u64;
-        admit(expected, size)?;
+        expected.admit(size)?;
         // Blocks that are whole already are passed on without a copy.
         if pending.is_empty() && chunk.len() >= BLOCK {
             lanes.push(chunk).await?;
@@ -264,7 +267,7 @@ where
         lanes.push(pending.freeze()).await?;
     }
     let digests = lanes.finish().await?;
-    verify(expected, size, &digests)?;
+    expected.verify(size, &digests)?;
     Ok((size, digests))
 }
 
@@ -301,6 +304,7 @@ pub(super) struct Lanes(Vec<JoinHandle<io::Result<Lane>>>);
 /// What happens to each block.
 enum Lane {
     Write(File),
+    Grow(Writer),
     Place(Place),
     Hash(Hasher),
 }
@@ -309,6 +313,7 @@ impl Lane {
     fn run(mut self, block: &[u8]) -> io::Result<Self> {
         match &mut self {
             Self::Write(file) => file.write_all(block)?,
+            Self::Grow(writer) => writer.write(block)?,
             Self::Place(place) => place.write(block)?,
             Self::Hash(hasher) => hasher.update(block),
         }
@@ -329,6 +334,11 @@ impl Lanes {
         Self::start(Some(Lane::Place(place)), algorithms)
     }
 
+    /// Writes where others read already, and hashes.
+    pub(super) fn growing(writer: Writer, algorithms: &[Algorithm]) -> Self {
+        Self::start(Some(Lane::Grow(writer)), algorithms)
+    }
+
     /// Hashes only: by the given algorithms and those that something is promised of.
     pub(super) fn hashing(configured: &[Algorithm], expected: &Expected) -> Self {
         let mut algorithms = configured.to_vec();
@@ -339,7 +349,7 @@ impl Lanes {
     }
 
     /// Hands a block to each lane as soon as it is done with the one before.
-    async fn push(&mut self, block: Bytes) -> Result<()> {
+    pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
         for slot in &mut self.0 {
             let lane = joined((&mut *slot).await)?;
             let block = block.clone();
@@ -349,7 +359,7 @@ impl Lanes {
     }
 
     /// Waits for everything.
-    async fn finish(self) -> Result<Digests> {
+    pub(super) async fn finish(self) -> Result<Digests> {
         let mut digests = Digests::default();
         for slot in self.0 {
             match joined(slot.await)? {

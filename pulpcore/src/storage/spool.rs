@@ -60,11 +60,11 @@ impl Spool {
         Ok(Arc::clone(own.insert(Arc::new(Own { folder, _alive: alive }))))
     }
 
-    /// An empty temporary file, opened for writing.
+    /// An empty temporary file, opened for writing and reading.
     pub(super) fn create(&self) -> io::Result<(File, Spooled)> {
         let own = self.own()?;
         let path = own.folder.join(Uuid::now_v7().to_string());
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         Ok((file, Spooled { path, moved: false, _own: Some(own) }))
     }
 

@@ -141,10 +141,24 @@ impl Server {
         answer(self.api.request(Method::PATCH, href).json(&json!({ "state": "canceled" }))).await
     }
 
+    /// The URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The most memory that it has taken so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let id = self.process.id().context("the server has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the system tells the peak")?;
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib << 10)
+    }
+
     /// What a `GET` of a path is answered with, as this user or as nobody.
     pub(crate) async fn get_as(&self, user: Option<(&str, &str)>, path: &str) -> Result<(StatusCode, String)> {
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let request = client.get(format!("http://{}{path}", self.address));
+        let request = client.get(self.url(path));
         let request = match user {
             Some((name, password)) => request.basic_auth(name, Some(password)),
             None => request,

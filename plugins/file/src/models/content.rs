@@ -68,13 +68,20 @@ impl Content for Entity {
     const REPO_KEY: &'static [Column] = &[Column::RelativePath];
 
     fn from_upload(body: FileContentBody, artifact: &artifact::Model) -> Result<Upload<Model>> {
-        let relative_path = body.relative_path;
-        let row = Model {
-            pulp_domain_id: artifact.pulp_domain_id,
-            relative_path: relative_path.clone(),
-            digest: artifact.sha256.clone(),
-            ..Model::default()
-        };
-        Ok(Upload { row, relative_path })
+        Ok(unit(body.relative_path, artifact))
     }
+
+    fn from_path(path: &str, artifact: &artifact::Model) -> Result<Option<Upload<Model>>> {
+        Ok(manifest::is_canonical(path).then(|| unit(path.to_owned(), artifact)))
+    }
+}
+
+fn unit(relative_path: String, artifact: &artifact::Model) -> Upload<Model> {
+    let row = Model {
+        pulp_domain_id: artifact.pulp_domain_id,
+        relative_path: relative_path.clone(),
+        digest: artifact.sha256.clone(),
+        ..Model::default()
+    };
+    Upload { row, relative_path }
 }

@@ -39,6 +39,7 @@ impl Distribution for Entity {
     const PUBLICATIONS: &'static [&'static str] = &["file.file"];
     // As in Pulp: a version without a publication has no manifest and is not served.
     const SERVES_VERSIONS: bool = false;
+    const REMOTES: &'static [&'static str] = &["file.file"];
 
     fn asked(_path: &str) -> Asked {
         Asked::Never

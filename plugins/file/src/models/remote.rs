@@ -1,8 +1,12 @@
 //! Remotes: the URL of a manifest. Everything that they hold is core's.
 
+use pulpcore::error::Result;
 use pulpcore::models::remote;
-use pulpcore::plugin::{Detail, NoFields, Remote};
+use pulpcore::plugin::{Detail, NoFields, Pull, Remote};
 use sea_orm::entity::prelude::*;
+
+use super::FileContent;
+use crate::manifest::{is_canonical, url_of};
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -33,4 +37,14 @@ impl Detail for Entity {
     fn write(_row: &mut Model, _body: NoFields) {}
 }
 
-impl Remote for Entity {}
+impl Remote for Entity {
+    /// Any file beside the manifest, whether the manifest names it or not. The manifest changes, so it is passed on.
+    fn pull(remote: &remote::Model, _row: &Model, path: &str) -> Result<Option<Pull>> {
+        if !is_canonical(path) {
+            return Ok(None);
+        }
+        let url = url_of(&remote.url, path)?;
+        let manifest = remote.url.split('#').next().unwrap_or_default();
+        Ok(Some(if url == manifest { Pull::passed(url) } else { Pull::kept::<FileContent>(url) }))
+    }
+}

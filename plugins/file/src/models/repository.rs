@@ -72,6 +72,7 @@ impl Detail for Entity {
 impl Repository for Entity {
     const CONTENT: &'static [&'static str] = &["file.file"];
     const REMOTES: &'static [&'static str] = &["file.file"];
+    const PULL_THROUGH: bool = true;
 
     async fn created(cx: &TaskCx, row: &Model, version: &repository_version::Model) -> Result<()> {
         if row.autopublish {

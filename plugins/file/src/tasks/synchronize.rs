@@ -13,11 +13,10 @@ use pulpcore::versions;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::ToSchema;
 
 use super::publish;
-use crate::manifest::{Entry, LONGEST_LINE};
+use crate::manifest::{Entry, LONGEST_LINE, url_of};
 use crate::models::content;
 use crate::models::repository::{self, SyncDetails};
 use crate::models::{FileContent, FileRemote, FileRepository};
@@ -198,20 +197,6 @@ fn declared(remote: &remote::Model, entry: Entry) -> Result<Declared<content::Mo
     Ok(Declared { unit, artifacts: vec![artifact] })
 }
 
-/// Where a file stands whose path is relative to the manifest. A query stays, because it may be what opens the door; in a
-/// `file://` URL the path is taken as it is written.
-fn url_of(manifest: &str, path: &str) -> Result<String> {
-    if manifest.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://")) {
-        let folder = manifest.rfind('/').map_or("", |slash| &manifest[..=slash]);
-        return Ok(format!("{folder}{path}"));
-    }
-    let bad = || Error::upstream(manifest, Upstream::Content("not a URL with a path".to_owned()));
-    let mut url = Url::parse(manifest).map_err(|_| bad())?;
-    url.set_fragment(None);
-    url.path_segments_mut().map_err(|()| bad())?.pop().extend(path.split('/'));
-    Ok(url.into())
-}
-
 /// Publishes what was mirrored, with the remote's own manifest. The task still returns the version, as in Pulp.
 async fn mirror(
     cx: &TaskCx,
@@ -229,18 +214,6 @@ async fn mirror(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_relative_to_the_manifest() {
-        let url = |manifest, path| url_of(manifest, path).unwrap();
-        assert_eq!(url("http://example.test/a/PULP_MANIFEST", "b/c.txt"), "http://example.test/a/b/c.txt");
-        assert_eq!(url("http://example.test/M?token=x#y", "c"), "http://example.test/c?token=x");
-        assert_eq!(url("http://example.test/a/M", "50% of #1?.txt"), "http://example.test/a/50%25%20of%20%231%3F.txt");
-        assert_eq!(url("http://example.test/a/M", "ä:b"), "http://example.test/a/%C3%A4:b");
-        assert_eq!(url("http://example.test", "c"), "http://example.test/c");
-        assert_eq!(url("file:///srv/a/M", "50%/c d"), "file:///srv/a/50%/c d");
-        assert!(url_of("nonsense", "c").is_err());
-    }
 
     #[test]
     fn only_what_a_sync_could_change_makes_it_run_again() {

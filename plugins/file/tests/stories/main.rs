@@ -6,6 +6,7 @@ mod content;
 #[cfg(feature = "test-s3")]
 mod objects;
 mod publish;
+mod pull_through;
 mod repositories;
 mod rules;
 mod sync;

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,7 +22,8 @@ use crate::content::grace;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Result};
 use crate::models::{
-    Labels, content_guard, distribution, publication, repository, repository_content as membership, repository_version,
+    Labels, content_guard, distribution, publication, remote, repository, repository_content as membership,
+    repository_version,
 };
 use crate::plugin::{Family, Hooks, Noun};
 use crate::refs::{Link, Target, VersionRef};
@@ -72,13 +73,18 @@ pub(crate) struct Body {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "uri")]
     publication: Option<Link<publication::Entity>>,
+    /// Remote that can be used to fetch content when using pull-through caching.
+    // The outer option: kinds that pull through nothing have no such field.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = "uri")]
+    remote: Option<Option<Link<remote::Entity>>>,
     /// Whether it serves checkpoints.
     #[serde(default)]
     checkpoint: bool,
 }
 
 /// What the list over all types does not show.
-const TYPED: &[&str] = &["publication", "checkpoint"];
+const TYPED: &[&str] = &["publication", "remote", "checkpoint"];
 
 impl View for distribution::Entity {
     type Body = Body;
@@ -116,6 +122,7 @@ impl View for distribution::Entity {
             reader.hrefs::<publication::Entity>(rows.iter().filter_map(|row| row.publication_id)).await?;
         let versions = reader.version_hrefs(rows.iter().filter_map(|row| row.repository_version_id)).await?;
         let guards = reader.hrefs::<content_guard::Entity>(rows.iter().filter_map(|row| row.content_guard_id)).await?;
+        let remotes = reader.hrefs::<remote::Entity>(rows.iter().filter_map(|row| row.remote_id)).await?;
         let settings = &reader.app.settings;
         let prefix = format!("{}{}", settings.content_origin(), settings.content_path_prefix);
         let body = |row: &distribution::Model| Body {
@@ -130,6 +137,8 @@ impl View for distribution::Entity {
             repository: row.repository_id.and_then(|id| Some(Link::to(id, repositories.get(&id)?))),
             repository_version: row.repository_version_id.and_then(|id| Some(VersionRef::shown(&versions.get(&id)?.0))),
             publication: row.publication_id.and_then(|id| Some(Link::to(id, publications.get(&id)?))),
+            remote: pulls_through(&row.pulp_type)
+                .then(|| row.remote_id.and_then(|id| Some(Link::to(id, remotes.get(&id)?)))),
             checkpoint: row.checkpoint,
         };
         Ok(rows.iter().map(body).collect())
@@ -168,6 +177,14 @@ impl Writable for distribution::Entity {
                 return Err(Error::invalid("publication", "Invalid hyperlink - Incorrect URL match."));
             }
         }
+        if let Some(Some(remote)) = &body.remote {
+            let pulp_type = referenced::<remote::Entity>(app, "remote", remote.id).await?;
+            if let Hooks::Distribution(hooks) = &noun.hooks
+                && !hooks.remotes.contains(&pulp_type.as_str())
+            {
+                return Err(Error::invalid("remote", "Invalid hyperlink - Incorrect URL match."));
+            }
+        }
         Ok(())
     }
 
@@ -189,7 +206,7 @@ impl Writable for distribution::Entity {
             publication_id: Set(body.publication.map(|link| link.id)),
             repository_id: Set(body.repository.map(|link| link.id)),
             repository_version_id: Set(version),
-            remote_id: Set(None),
+            remote_id: Set(body.remote.flatten().map(|link| link.id)),
         }
         .insert(&**tx)
         .await?;
@@ -215,6 +232,7 @@ impl Writable for distribution::Entity {
         row.publication_id = Set(body.publication.map(|link| link.id));
         row.repository_id = Set(body.repository.map(|link| link.id));
         row.repository_version_id = Set(version);
+        row.remote_id = Set(body.remote.flatten().map(|link| link.id));
         row.pulp_last_updated = Set(now());
         let row = row.update(&**tx).await?;
         grace::changed(tx, app, &row, before).await
@@ -250,6 +268,17 @@ pub(crate) fn generic_list() -> Endpoint {
     let mut response = shape::core_response::<Body>("DistributionResponse");
     shape::rename(&mut response, "DistributionResponse", TYPED);
     family::generic_list_endpoint::<distribution::Entity>(response)
+}
+
+/// Whether distributions of this type have a remote.
+fn pulls_through(pulp_type: &str) -> bool {
+    let noun = registry::get().noun(Family::Distribution, pulp_type);
+    noun.is_some_and(|noun| !noun.lacks().contains(&"remote"))
+}
+
+/// What was given, null or not.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(body: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(body).map(Some)
 }
 
 async fn version_id(tx: &WriteTx, version: Option<&VersionRef>) -> Result<Option<Uuid>> {

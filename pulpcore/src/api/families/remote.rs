@@ -241,8 +241,8 @@ impl Writable for remote::Entity {
         if let Err(message) = check_url(&body.url, &app.download_settings()) {
             invalid.add("url", message);
         }
-        if let crate::plugin::Hooks::Remote { policies } = &noun.hooks
-            && !policies.contains(&body.policy.as_str())
+        if let crate::plugin::Hooks::Remote(hooks) = &noun.hooks
+            && !hooks.policies.contains(&body.policy.as_str())
         {
             invalid.add("policy", format!("\"{}\" is not a valid choice.", body.policy.as_str()));
         }

@@ -286,6 +286,16 @@ pub(crate) struct AddRemove {
     change: Modification,
 }
 
+impl AddRemove {
+    /// Adds a unit to a repository.
+    pub(crate) fn adding(repository: Ref<repository::Entity>, unit: String) -> Self {
+        Self {
+            repository,
+            change: Modification { add_content_units: vec![unit], overwrite: true, ..Modification::default() },
+        }
+    }
+}
+
 impl Task for AddRemove {
     const TYPE: &'static str = "core/content-changes";
     const NAME: &'static str = "pulpcore.app.tasks.repository.add_and_remove";

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::Writing;
 use crate::api::families::remote::config;
 use crate::app::App;
 use crate::db::now;
@@ -18,8 +19,8 @@ use crate::settings::OnDemand;
 use crate::storage::{Algorithm, Digests, Expected};
 use crate::sync::download::{Downloader, downloader};
 
-/// For how long a remote artifact that was wrong is left alone: Pulp's five minutes.
-const COOLDOWN: Duration = Duration::from_secs(300);
+/// No remote artifact is left alone for longer.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How many remotes of one content artifact are tried.
 const TRIED: u64 = 16;
@@ -36,24 +37,37 @@ pub(super) struct Sources {
     downloaders: Cache<(Uuid, OffsetDateTime), Arc<dyn Downloader>>,
     /// Remote artifacts that were wrong, where that cannot be written down.
     cooling: Cache<Uuid, ()>,
+    /// For how long a remote artifact that was wrong is left alone.
+    cooldown: Duration,
 }
 
-/// One place that offers a content artifact.
+/// One place that offers a file.
 #[derive(Clone)]
-pub(super) struct Promised {
-    id: Uuid,
+pub(in crate::content) struct Promised {
+    /// The remote artifact; none for a file of which nothing is known but its URL.
+    id: Option<Uuid>,
     pub(super) url: String,
     pub(super) expected: Expected,
     pub(super) is_cooling: bool,
     pub(super) remote: Arc<remote::Model>,
 }
 
+impl Promised {
+    /// A file of which nothing is known; no more than `most` bytes of it are taken.
+    pub(in crate::content) fn unknown(url: String, remote: Arc<remote::Model>, most: u64) -> Self {
+        let expected = Expected { max_size: Some(most), ..Expected::default() };
+        Self { id: None, url, expected, is_cooling: false, remote }
+    }
+}
+
 impl Sources {
     pub(super) fn new(app: App) -> Self {
+        let cooldown = Duration::from_secs(app.settings.remote_content_fetch_failure_cooldown).min(LONGEST);
         Self {
             app,
             downloaders: Cache::builder().max_capacity(DOWNLOADERS).time_to_idle(UNUSED).build(),
-            cooling: Cache::builder().max_capacity(100_000).time_to_live(COOLDOWN).build(),
+            cooling: Cache::builder().max_capacity(100_000).time_to_live(cooldown).build(),
+            cooldown,
         }
     }
 
@@ -75,10 +89,10 @@ impl Sources {
         let promised = |row: remote_artifact::Model| {
             let remote = remotes.iter().find(|remote| remote.pulp_id == row.remote_id)?;
             Some(Promised {
-                id: row.pulp_id,
+                id: Some(row.pulp_id),
                 expected: expected(&row),
                 is_cooling: self.cooling.contains_key(&row.pulp_id)
-                    || row.failed_at.is_some_and(|failed| now() - failed < COOLDOWN),
+                    || row.failed_at.is_some_and(|failed| now() - failed < self.cooldown),
                 url: row.url,
                 remote: Arc::clone(remote),
             })
@@ -99,14 +113,16 @@ impl Sources {
     }
 
     /// Leaves a remote artifact alone for a while, in all processes if this one may write.
-    pub(super) async fn cool(&self, promised: &Promised) {
-        if self.app.settings.on_demand == OnDemand::Save {
-            match self.write_down(promised.id).await {
+    pub(super) async fn cool(&self, promised: &Promised, writing: &Writing) {
+        let Some(id) = promised.id else { return };
+        if self.app.settings.on_demand == OnDemand::Save && writing.is_allowed() {
+            match self.write_down(id).await {
                 Ok(()) => return,
+                Err(error) if writing.was_refused(&error) => {}
                 Err(error) => tracing::error!("a wrong remote artifact cannot be marked: {}", error.log()),
             }
         }
-        self.cooling.insert(promised.id, ());
+        self.cooling.insert(id, ());
     }
 
     async fn write_down(&self, id: Uuid) -> Result<()> {

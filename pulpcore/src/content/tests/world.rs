@@ -25,7 +25,8 @@ const TYPE: &str = "test.test";
 pub(super) struct World {
     pub(super) app: App,
     routes: Router,
-    _folder: tempfile::TempDir,
+    /// None for another process on somebody else's.
+    _folder: Option<tempfile::TempDir>,
     #[cfg(all(feature = "testkit", feature = "postgres"))]
     _database: Option<crate::testkit::TestDatabase>,
 }
@@ -47,6 +48,24 @@ pub(super) struct Answer {
     pub(super) whole: bool,
 }
 
+/// An answer of which the beginning was read. Dropping it hangs up.
+#[cfg(feature = "testkit")]
+pub(super) struct Begun {
+    pub(super) read: Vec<u8>,
+    rest: axum::body::BodyDataStream,
+}
+
+#[cfg(feature = "testkit")]
+impl Begun {
+    /// All of it, if it ends as it should.
+    pub(super) async fn whole(mut self) -> Option<Vec<u8>> {
+        while let Some(piece) = self.rest.try_next().await.ok()? {
+            self.read.extend_from_slice(&piece);
+        }
+        Some(self.read)
+    }
+}
+
 impl World {
     pub(super) async fn new() -> Self {
         Self::with(|_| ()).await
@@ -62,7 +81,7 @@ impl World {
         Self {
             routes: super::super::router(app.clone()),
             app,
-            _folder: folder,
+            _folder: Some(folder),
             #[cfg(all(feature = "testkit", feature = "postgres"))]
             _database: None,
         }
@@ -80,6 +99,41 @@ impl World {
     #[cfg(all(feature = "testkit", feature = "postgres"))]
     pub(super) fn database(&self) -> &crate::testkit::TestDatabase {
         self._database.as_ref().expect("the world is on PostgreSQL")
+    }
+
+    /// Another process on the same database and the same storage.
+    #[cfg(feature = "testkit")]
+    pub(super) fn beside(&self) -> Self {
+        Self::of(self.app.clone())
+    }
+
+    /// Another one that may only read the database.
+    #[cfg(feature = "testkit")]
+    pub(super) async fn read_only(&self) -> Self {
+        if !self.app.db.is_sqlite() {
+            let forbid = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', \
+                          current_database()); END $$";
+            sea_orm::ConnectionTrait::execute_unprepared(self.app.db.read(), forbid).await.unwrap();
+        }
+        let settings = self.app.settings.clone();
+        let db = App::connect(&settings).await.unwrap();
+        if db.is_sqlite() {
+            // Of the one connection that writes.
+            let tx = db.write().await.unwrap();
+            sea_orm::ConnectionTrait::execute_unprepared(&*tx, "PRAGMA query_only = ON").await.unwrap();
+        }
+        Self::of(App::with(settings, db).await.unwrap())
+    }
+
+    #[cfg(feature = "testkit")]
+    fn of(app: App) -> Self {
+        Self {
+            routes: super::super::router(app.clone()),
+            app,
+            _folder: None,
+            #[cfg(all(feature = "testkit", feature = "postgres"))]
+            _database: None,
+        }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -108,13 +162,48 @@ impl World {
         Answer { status: parts.status, headers: parts.headers, body, whole }
     }
 
-    /// Reads the beginning of an answer, and hangs up.
+    /// Reads the beginning of an answer.
     #[cfg(feature = "testkit")]
-    pub(super) async fn ask_and_leave(&self, path: &str) {
+    pub(super) async fn begin(&self, path: &str) -> Begun {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         let answer = self.routes.clone().oneshot(request).await.unwrap();
-        let first = answer.into_body().into_data_stream().try_next().await.unwrap();
-        assert!(first.is_some_and(|piece| !piece.is_empty()));
+        let mut rest = answer.into_body().into_data_stream();
+        let first = rest.try_next().await.unwrap().expect("it has a beginning");
+        assert!(!first.is_empty());
+        Begun { read: first.to_vec(), rest }
+    }
+
+    /// The temporary files of all processes.
+    #[cfg(feature = "testkit")]
+    pub(super) fn temporary_files(&self) -> usize {
+        let folders = std::fs::read_dir(&self.app.settings.working_directory).unwrap();
+        let files = folders.flatten().filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
+        files.filter(|file| file.file_name() != "lock").count()
+    }
+
+    /// What a client of HTTP/2 gets of an answer, and whether it ended as it should.
+    #[cfg(feature = "testkit")]
+    pub(super) async fn over_http2(&self, path: &str) -> (Vec<u8>, bool) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let routes = self.routes.clone();
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+        let mut answer = client.get(url).send().await.unwrap();
+        assert_eq!(answer.version(), axum::http::Version::HTTP_2);
+        let (mut body, mut whole) = (Vec::new(), true);
+        loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => break,
+                Err(_) => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        server.abort();
+        (body, whole)
     }
 
     /// Everything that a client gets over a connection of its own.
