@@ -202,38 +202,39 @@ mod tests {
 
     use super::*;
 
-    fn parts<const N: usize>(parts: [Range<u64>; N]) -> Asked {
-        Asked::Parts(parts.to_vec())
+    /// Parts from one byte up to another.
+    fn parts(parts: &[(u64, u64)]) -> Asked {
+        Asked::Parts(parts.iter().map(|(from, to)| *from..*to).collect())
     }
 
     #[test]
     fn one_range_is_cut_off_at_the_end() {
         for (range, expected) in [
-            ("0-3", 0..4),
-            ("5-", 5..38),
-            ("-4", 34..38),
-            ("-99", 0..38),
-            ("1-99", 1..38),
-            ("37-37", 37..38),
-            ("00-03", 0..4),
-            ("1-99999999999999999999999", 1..38),
-            ("-99999999999999999999999", 0..38),
+            ("0-3", (0, 4)),
+            ("5-", (5, 38)),
+            ("-4", (34, 38)),
+            ("-99", (0, 38)),
+            ("1-99", (1, 38)),
+            ("37-37", (37, 38)),
+            ("00-03", (0, 4)),
+            ("1-99999999999999999999999", (1, 38)),
+            ("-99999999999999999999999", (0, 38)),
         ] {
-            assert_eq!(Asked::of(&format!("bytes={range}"), 38), parts([expected]), "{range}");
+            assert_eq!(Asked::of(&format!("bytes={range}"), 38), parts(&[expected]), "{range}");
         }
     }
 
     #[test]
     fn several_are_sorted_and_those_that_overlap_or_touch_become_one() {
         for (ranges, expected) in [
-            ("0-1,3-4", parts([0..2, 3..5])),
-            ("3-4, 0-1", parts([0..2, 3..5])),
-            ("0-1,2-4", parts([0..5])),
-            ("0-9,5-20,8-8", parts([0..21])),
-            ("-1,0-0", parts([0..1, 37..38])),
-            ("0-0,99-,-0", parts([0..1])),
-            (",,0-0 ,\t2-2,", parts([0..1, 2..3])),
-            ("0-,0-,0-,0-", parts([0..38])),
+            ("0-1,3-4", parts(&[(0, 2), (3, 5)])),
+            ("3-4, 0-1", parts(&[(0, 2), (3, 5)])),
+            ("0-1,2-4", parts(&[(0, 5)])),
+            ("0-9,5-20,8-8", parts(&[(0, 21)])),
+            ("-1,0-0", parts(&[(0, 1), (37, 38)])),
+            ("0-0,99-,-0", parts(&[(0, 1)])),
+            (",,0-0 ,\t2-2,", parts(&[(0, 1), (2, 3)])),
+            ("0-,0-,0-,0-", parts(&[(0, 38)])),
         ] {
             assert_eq!(Asked::of(&format!("bytes={ranges}"), 38), expected, "{ranges}");
         }
@@ -296,7 +297,7 @@ mod tests {
         let (boundary, length) = (parts.boundary.clone(), parts.length());
         assert_eq!(parts.content_type().unwrap(), format!("multipart/byteranges; boundary={boundary}"));
         let read = move |part: Range<u64>| async move {
-            let bytes = Bytes::from_static(text[part.start as usize..part.end as usize].as_bytes());
+            let bytes = Bytes::from_static(&text.as_bytes()[part.start as usize..part.end as usize]);
             Ok(stream::iter([Ok(bytes)]).boxed())
         };
         let body = axum::body::to_bytes(parts.body(read).await.unwrap(), 1024).await.unwrap();

@@ -129,20 +129,17 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// One file in a version, at `d`, and in a publication that made it, at `p`.
+/// One file in a version, at `v`, and the same in a publication that made it, at `p`.
 async fn world(file: &[u8]) -> World {
     let world = World::new().await;
     let artifact = world.artifact(file).await;
-    let unit = world.unit("a.txt", Some(artifact)).await;
-    let repository = world.repository().await;
-    let version = world.version(repository, 1, &[unit.content]).await;
+    let (unit, repository) = (world.unit("a.txt", Some(artifact)).await, world.repository().await);
+    world.version(repository, 1, &[unit.content]).await;
+    world.distribute("v", |row| row.repository_id = Some(repository)).await;
+    let published = world.repository().await;
+    let version = world.version(published, 1, &[]).await;
     let publication = world.publication(version, false, &[], &[("a.txt", artifact)]).await;
-    world.distribute("d", |row| row.repository_version_id = Some(version)).await;
     world.distribute("p", |row| row.publication_id = Some(publication)).await;
-    // A version that was published is served as that: the first distribution wants one that was not.
-    let (plain, other) = (world.repository().await, world.unit("a.txt", Some(artifact)).await);
-    world.version(plain, 1, &[other.content]).await;
-    world.distribute("v", |row| row.repository_id = Some(plain)).await;
     world
 }
 
