@@ -160,7 +160,7 @@ async fn look(service: &Service, promised: &Promised, path: &str, ask: &Ask<'_>)
     }))
 }
 
-/// Makes a unit of what came, and has it added to the repository. Doing it twice changes nothing, in however many processes.
+/// Makes a unit of what came, and has it added to the repository. Doing it twice changes nothing, in any process.
 pub(super) async fn keep(app: &App, pulled: &Pulled, received: Received) -> Result<()> {
     let Some(noun) = pulled.content else { return Ok(()) };
     let (artifact, _) = artifacts::save(app, received).await?;

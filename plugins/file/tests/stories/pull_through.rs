@@ -38,9 +38,12 @@ both_databases!(a_file_that_was_asked_for_once_is_a_unit, |pulp| {
 both_databases!(many_clients_share_one_pull, |pulp| {
     let files = three_files().await;
     files.generate("small/large.bin", 1, 2_000_000);
-    through(pulp, &files, "on_demand", json!({})).await;
+    let distribution = through(pulp, &files, "on_demand", json!({})).await;
+    let remote = pulp.get(&distribution).await.ok()["remote"].as_str().unwrap().to_owned();
+    pulp.patch(&remote, json!({ "sock_read_timeout": 30 })).await.accepted().await.completed();
     files.fault("small/large.bin", Fault::Drip { chunk: 65_536, every: std::time::Duration::from_millis(2) });
     let answers = futures::future::join_all((0..20).map(|_| pulp.content("through/large.bin"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{:?}", answers[0]);
     assert_eq!(files.count("small/large.bin"), 1);
     let expected = pulp.send(pulp.anonymous("GET".parse().unwrap(), &files.url("small/large.bin"))).await.bytes;
     assert!(answers.iter().all(|answer| answer.bytes == expected));
