@@ -162,10 +162,15 @@ impl fmt::Debug for GuardRequest<'_> {
     }
 }
 
+type Object = Map<String, Value>;
+type Answer<'a, T> = BoxFuture<'a, Result<T>>;
+/// A compiled guard, unless its row is gone.
+type Found = Option<Arc<dyn Compiled>>;
+
 /// What only content guards have.
 pub(crate) struct GuardHooks {
     /// Reads a guard's row and compiles it; `None` if it is gone.
-    pub(crate) compile: for<'a> fn(&'a App, Uuid) -> BoxFuture<'a, Result<Option<Arc<dyn Compiled>>>>,
+    pub(crate) compile: for<'a> fn(&'a App, Uuid) -> Answer<'a, Found>,
     pub(crate) beside: Option<Beside>,
 }
 
@@ -173,11 +178,11 @@ pub(crate) struct GuardHooks {
 #[derive(Clone, Copy)]
 pub(crate) struct Beside {
     /// Those of many guards, as JSON objects in the guards' order.
-    pub(crate) read: for<'a> fn(&'a Reader, &'a [Uuid]) -> BoxFuture<'a, Result<Vec<String>>>,
+    pub(crate) read: for<'a> fn(&'a Reader, &'a [Uuid]) -> Answer<'a, Vec<String>>,
     /// Refuses a body. The key is that of the guard that is being changed.
-    pub(crate) check: for<'a> fn(&'a App, Option<Uuid>, &'a Map<String, Value>) -> BoxFuture<'a, Result<()>>,
+    pub(crate) check: for<'a> fn(&'a App, Option<Uuid>, &'a Object) -> Answer<'a, ()>,
     /// Writes them. The user is who creates the guard, when it is created.
-    pub(crate) write: for<'a> fn(&'a WriteTx, Uuid, &'a Map<String, Value>, Option<i64>) -> BoxFuture<'a, Result<()>>,
+    pub(crate) write: for<'a> fn(&'a WriteTx, Uuid, &'a Object, Option<i64>) -> Answer<'a, ()>,
 }
 
 /// A guard that was compiled, its type erased.
