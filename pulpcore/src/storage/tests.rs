@@ -8,6 +8,7 @@ use object_store::memory::InMemory;
 use super::*;
 
 #[cfg(feature = "testkit-s3")]
+#[expect(clippy::disallowed_methods, reason = "a test is bounded by its runner")]
 mod objects;
 
 struct Fixture {

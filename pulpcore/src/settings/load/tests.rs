@@ -132,7 +132,7 @@ fn every_setting_can_be_set_from_the_environment_as_it_is_shown() {
     let defaults = load(&Options::default()).unwrap();
     let variables = defaults.table().iter().filter(|shown| !shown.value.is_empty());
     let options = variables.fold(Options::default(), |options, shown| {
-        options.env(format!("PULP_{}", shown.key.to_uppercase()), &shown.value)
+        options.env(format!("PULP_{}", shown.key.replace('.', "__").to_uppercase()), &shown.value)
     });
     let again = load(&options).unwrap();
     for (shown, default) in again.table().iter().zip(defaults.table()) {

@@ -86,7 +86,7 @@ async fn what_is_there_is_not_put_again_and_what_is_damaged_is() {
         let fixture = Fixture::s3(|settings| settings.conditional_put = conditional).await;
         for body in bodies() {
             let path = fixture.storage.keep_one(fixture.receive(&body).await).await.unwrap().path;
-            fixture.server().ruin(&path, b"short");
+            fixture.server().ruin(&path, b"ruin");
             fixture.storage.keep_one(fixture.receive(&body).await).await.unwrap();
             assert!(fixture.read(&path).await == body);
         }
