@@ -1,7 +1,8 @@
 //! Everything that the linked plugins registered, in one place and in a fixed order.
 //!
 //! Registration happens at link time and promises no order, so everything is sorted by name before any use. What two
-//! plugins could collide on is refused here, in [`crate::claims`] (URL space) or in [`crate::api::catalog`] (routes, operations, schemas), by name.
+//! plugins could collide on is refused here, in `crate::claims` (URL space) or in [`crate::api::catalog`] (routes,
+//! operations, schemas), by name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;

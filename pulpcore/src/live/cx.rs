@@ -65,7 +65,7 @@ impl LiveCx {
 
     /// What the path has where the route's pattern has this name; empty if the pattern has no such name.
     pub fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+        self.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// A parameter of the query; the last one of that name.
@@ -87,7 +87,7 @@ impl LiveCx {
         }
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         let mut left = most;
-        Ok(body.into_data_stream().map(move |piece| {
+        Ok(body.into_data_stream().map(move |piece| -> Result<Bytes> {
             let piece = piece.map_err(|_| Error::Malformed("The body ended before its end.".to_owned()))?;
             left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
             Ok(piece)

@@ -102,7 +102,7 @@ impl Pattern {
         take(&self.head, head, &mut params)?;
         if let Some((name, tail)) = &self.tail {
             let (many, rest) = rest.split_at(rest.len() - tail.len());
-            params.push((name, many.join("/")));
+            params.push((*name, many.join("/")));
             take(tail, rest, &mut params)?;
         }
         Some(params)
@@ -149,7 +149,7 @@ fn take(parts: &[Part], segments: &[String], params: &mut Params) -> Option<()> 
     for (part, segment) in parts.iter().zip(segments) {
         match part {
             Part::Literal(text) => (text == segment).then_some(())?,
-            Part::One(name) => params.push((name, segment.clone())),
+            Part::One(name) => params.push((*name, segment.clone())),
         }
     }
     Some(())

@@ -23,7 +23,7 @@ async fn furnish(pulp: &TestPulp, at: &str) -> String {
     let shelf = pulp.post("repositories/room/shelf/", json!({ "name": at })).await.created();
     let shelf = shelf["pulp_href"].as_str().unwrap().to_owned();
     let fields = [("title", "moby"), ("repository", shelf.as_str())];
-    pulp.upload("content/room/books/", "Call me Ishmael.", &fields).await.done().await;
+    pulp.upload("content/room/books/", "Call me Ishmael.", &fields).await.accepted().await.completed();
     show(pulp, "window", at, &shelf).await;
     shelf
 }
@@ -31,7 +31,7 @@ async fn furnish(pulp: &TestPulp, at: &str) -> String {
 async fn show(pulp: &TestPulp, kind: &str, at: &str, shelf: &str) {
     let name = format!("{kind} {at}");
     let body = json!({ "name": name, "base_path": at, "repository": shelf });
-    pulp.post(&format!("distributions/room/{kind}/"), body).await.done().await;
+    pulp.post(&format!("distributions/room/{kind}/"), body).await.accepted().await.completed();
 }
 
 async fn ask(pulp: &TestPulp, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -100,7 +100,7 @@ both_databases!(what_no_window_shows_is_not_there, |pulp| {
     let shelf = furnish(pulp, "north").await;
     show(pulp, "door", "cellar", &shelf).await;
     let digest = sha256("Another book.");
-    pulp.upload("content/room/books/", "Another book.", &[("title", "hidden")]).await.done().await;
+    pulp.upload("content/room/books/", "Another book.", &[("title", "hidden")]).await.accepted().await.completed();
     for path in [
         "/read/north/books/hidden",
         "/read/south/books/moby",
@@ -114,7 +114,7 @@ both_databases!(what_no_window_shows_is_not_there, |pulp| {
     }
 
     let versions = format!("{shelf}modify/");
-    pulp.post(&versions, json!({ "remove_content_units": ["*"] })).await.done().await;
+    pulp.post(&versions, json!({ "remove_content_units": ["*"] })).await.accepted().await.completed();
     sorry(ask(pulp, "GET", "/read/north/books/moby", &[]).await, 404);
     sorry(ask(pulp, "GET", &format!("/read/north/digests/{}", sha256("Call me Ishmael.")), &[]).await, 404);
 });
