@@ -46,6 +46,7 @@ pub(super) async fn choose<'a>(app: &App, source: Source, path: &'a str, ask: &A
         return Ok(Choice::Answer(list(app, &source, ask).await?));
     }
     let (stamp, rest) = path.split_once('/').unwrap_or((path, ""));
+    let rest = rest.trim_start_matches('/');
     let at = parse(stamp).filter(|at| *at <= OffsetDateTime::now_utc());
     let Some(at) = at else { return Ok(Choice::Nothing) };
     let Some(found) = latest(app, &source, at).await? else { return Ok(Choice::Nothing) };

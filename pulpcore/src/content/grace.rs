@@ -178,7 +178,7 @@ fn file_query(sql: &mut Sql, distribution: Uuid, path: &str) -> String {
 }
 
 /// The query for a file, to look at how the database goes about it.
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 pub(super) fn explained(app: &App, distribution: Uuid, path: &str) -> (String, Vec<sea_orm::Value>) {
     let mut sql = Sql::new(app);
     (file_query(&mut sql, distribution, path), sql.values)
