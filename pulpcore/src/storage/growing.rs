@@ -195,7 +195,7 @@ mod tests {
 
     fn spool() -> (tempfile::TempDir, Arc<Spool>) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(folder.path()).unwrap());
+        let spool = Arc::new(Spool::new(folder.path().to_owned()));
         (folder, spool)
     }
 

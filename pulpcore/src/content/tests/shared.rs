@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use futures::future::join_all;
 
 use super::on_demand::{A, offered, offered_in};
@@ -149,8 +149,8 @@ on_both!(a_process_that_may_not_write_streams, |world| {
 async fn who_looked_before_it_was_kept_does_not_fetch_it_again() {
     let offered = offered(100, "on_demand", OnDemand::Save).await;
     offered.world.get(A).await;
-    let headers = HeaderMap::new();
-    let ask = Ask { raw: A, path: "d/a.bin", head: false, headers: &headers };
+    let parts = axum::http::Request::get(A).body(()).unwrap().into_parts().0;
+    let ask = Ask { raw: A, path: "d/a.bin", query: None, head: false, headers: &parts.headers, parts: &parts };
     let service = Service::new(offered.world.app.clone());
     let answer = service.respond(offered.unit.file, "a.bin", &ask).await.unwrap().unwrap();
     let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();

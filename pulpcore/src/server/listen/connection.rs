@@ -28,9 +28,9 @@ use tower::Service;
 use super::body::{Answer, incoming};
 use super::pulse::{Pulse, Verdict};
 use super::tls::{HTTP2, Tls};
-use crate::content::ClientCertificate;
 use super::watched::Watched;
 use super::{Bounds, Shared};
+use crate::content::ClientCertificate;
 
 /// The largest header of a request, its first line included, in bytes.
 const HEADER: usize = 32 * 1024;

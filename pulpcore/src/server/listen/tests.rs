@@ -244,7 +244,7 @@ impl Authority {
     fn identity(&self, name: &str) -> (Identity, Vec<u8>) {
         let (certificate, key) = self.issue(name);
         let pem = certificate.pem() + &key.serialize_pem();
-        (Identity::from_pem(pem.as_bytes()).unwrap(), certificate.chain().first().cloned().unwrap_or_default())
+        (Identity::from_pem(pem.as_bytes()).unwrap(), certificate.der().to_vec())
     }
 }
 
@@ -316,7 +316,8 @@ async fn a_certificate_that_cannot_be_used_stops_the_start_and_is_named() {
 /// A server that says which certificate a client gave.
 async fn asking(authority: &Authority, clients: ClientCertificates, trusted: Option<&Authority>) -> Door {
     let told = get(async |certificate: Option<Extension<ClientCertificate>>| {
-        certificate.map_or_else(Vec::new, |Extension(certificate)| certificate.chain().first().cloned().unwrap_or_default())
+        certificate
+            .map_or_else(Vec::new, |Extension(certificate)| certificate.chain().first().cloned().unwrap_or_default())
     });
     Door::with(Router::new().route("/", told), |settings, folder| {
         with_tls(settings, folder);
