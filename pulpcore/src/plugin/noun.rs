@@ -31,6 +31,7 @@ use crate::models::{
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
+type Answer<'a, T> = BoxFuture<'a, Result<T>>;
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The six core tables that plugins detail.
@@ -159,15 +160,10 @@ pub(crate) enum Hooks {
 pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
-    pub(crate) upload:
-        for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+    pub(crate) upload: for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> Answer<'a, Uploaded>,
     /// The same for a file that was pulled through, by its path; none if no unit is made of it.
-    pub(crate) pulled: for<'a> fn(
-        &'a DatabaseTransaction,
-        &'a str,
-        &'a artifact::Model,
-        Uuid,
-    ) -> BoxFuture<'a, Result<Option<Uploaded>>>,
+    pub(crate) pulled:
+        for<'a> fn(&'a DatabaseTransaction, &'a str, &'a artifact::Model, Uuid) -> Answer<'a, Option<Uploaded>>,
 }
 
 /// A unit that came from an upload, or was pulled through.
@@ -179,8 +175,7 @@ pub(crate) struct Uploaded {
 
 pub(crate) struct RemoteHooks {
     pub(crate) policies: &'static [&'static str],
-    pub(crate) pull:
-        for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> BoxFuture<'a, Result<Option<Pull>>>,
+    pub(crate) pull: for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> Answer<'a, Option<Pull>>,
 }
 
 pub(crate) struct RepositoryHooks {

@@ -4,7 +4,7 @@ use pulpcore::migrate::prelude::*;
 use pulpcore::models::distribution;
 use pulpcore::plugin::{Detail, Distribution, NoFields, Noun, Plugin, register};
 
-mod shelf {
+mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -20,21 +20,21 @@ mod shelf {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-impl Detail for shelf::Entity {
+impl Detail for row::Entity {
     type Master = distribution::Entity;
     const TYPE: &'static str = "shelf.shelf";
     const MODEL: &'static str = "Shelf";
     const ENDPOINT: &'static str = "shelf";
     type Body = NoFields;
 
-    fn read(_row: &shelf::Model) -> NoFields {
+    fn read(_row: &row::Model) -> NoFields {
         NoFields {}
     }
 
-    fn write(_row: &mut shelf::Model, _body: NoFields) {}
+    fn write(_row: &mut row::Model, _body: NoFields) {}
 }
 
-impl Distribution for shelf::Entity {}
+impl Distribution for row::Entity {}
 
 register!(Plugin {
     label: "shelf",
@@ -44,7 +44,7 @@ register!(Plugin {
     summary: "Shelves, for tests.",
     migrations: || vec![Box::new(Initial)],
 });
-register!(Noun::distribution::<shelf::Entity>());
+register!(Noun::distribution::<row::Entity>());
 
 struct Initial;
 

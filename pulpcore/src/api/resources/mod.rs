@@ -54,13 +54,11 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     .concat()
 }
 
+/// How a row looks in an answer.
+type Read<Row> = fn(&Cx, &Row) -> Result<Map<String, Value>>;
+
 /// `GET` on a collection: a page of a table, each row as `read` has it.
-fn list_of<E>(
-    path: &str,
-    id: &str,
-    filters: Filters,
-    read: fn(&Cx, &E::Model) -> Result<Map<String, Value>>,
-) -> Endpoint
+fn list_of<E>(path: &str, id: &str, filters: Filters, read: Read<E::Model>) -> Endpoint
 where
     E: EntityTrait<Model: Send + Sync>,
 {

@@ -130,16 +130,17 @@ async fn a_database_that_is_away_is_waited_for() {
     let others = async {
         until_it_says(&listener, SLOW).await;
         let wire = tokio::net::TcpListener::bind(port).await.unwrap();
-        tokio::spawn(async move {
+        let carry = async move {
             while let Ok((mut near, _)) = wire.accept().await {
                 let mut far = tokio::net::TcpStream::connect(&real).await.unwrap();
                 tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
             }
-        })
+        };
+        let wire = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(carry));
+        (wire,)
     };
-    let (app, wire) = tokio::join!(open(&settings, &listener), others);
+    let (app, (_wire,)) = tokio::join!(open(&settings, &listener), others);
     app.unwrap().db.clone().close().await.unwrap();
-    wire.abort();
 }
 
 #[test]
