@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait};
 use uuid::Uuid;
 
-use crate::db::now;
+use crate::db::{Change, now};
 use crate::error::{Error, Result};
 use crate::models::{content_artifact, publication, published_artifact, published_metadata, repository_version};
 use crate::plugin::{Detail, Publication, Ref, TaskCx};
@@ -87,6 +87,7 @@ impl<'a> Publisher<'a> {
     pub async fn complete<P: Publication>(self, row: P::Model) -> Result<publication::Model> {
         let (id, now) = (Uuid::now_v7(), now());
         let tx = self.cx.db().write().await?;
+        tx.changes(Change::Repository(self.version.repository_id));
         let made = publication::ActiveModel {
             pulp_id: Set(id),
             pulp_created: Set(now),

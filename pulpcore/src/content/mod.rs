@@ -1,16 +1,24 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
-//! A request costs two indexed queries (`resolve`) and a read from the storage (`stored`); answering for what is
-//! stored never writes. What is only known to a remote is fetched while it is served (`on_demand`); directories are
-//! listed (`listing`). Errors are short texts, as Pulp's content service sends them.
+//! What was resolved before is remembered (`cache`) and costs no query; whoever changes what is served says so, and every
+//! process hears it (`heard`). What is new costs two indexed queries (`resolve`), one if its distribution is known. Then
+//! comes a read from the storage (`stored`), unless it is small and in memory (`memory`); answering for what is stored never
+//! writes. What was served before is served while the database is away, for as long as the settings say (`lookups`). What
+//! is only known to a remote is fetched while it is served (`on_demand`); directories are listed (`listing`). Errors are
+//! short texts, as Pulp's content service sends them.
 //!
 //! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
 //! distribution is all there is to resolving: the publication's files, the files that publishing made, the version's
 //! files where the publication passes through (or where there is none), `index.html` or a listing for a directory, and
 //! at last the plugin's own [`Distribution::serve`](crate::plugin::Distribution::serve).
 
+mod cache;
 mod conditions;
+#[cfg(feature = "postgres")]
+pub(crate) mod heard;
 mod listing;
+mod lookups;
+mod memory;
 mod on_demand;
 mod resolve;
 mod stored;
@@ -27,9 +35,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
+use self::cache::Age;
+use self::lookups::{From, Lookups};
+use self::memory::Memory;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
+use crate::db::is_away;
 use crate::error::{Error, Result};
 use crate::models::distribution;
 use crate::plugin::{ContentCx, Family, Hooks};
@@ -39,12 +51,30 @@ use crate::telemetry::correlation_id;
 /// How many bytes the whole file has, in every answer about one, as in Pulp.
 const ARTIFACT_SIZE: HeaderName = HeaderName::from_static("x-pulp-artifact-size");
 
+/// Whether an answer was remembered, as in Pulp: `HIT` or `MISS`.
+const CACHE: HeaderName = HeaderName::from_static("x-pulp-cache");
+
+/// What a request says that changes the answer about a stored file.
+const CONDITIONS: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+];
+
 /// The routes of the content service, under the whole path: merge it, do not nest it.
 ///
 /// They claim the content path prefix and everything below; the prefix without its last slash redirects to the one with.
 pub fn router(app: App) -> Router {
     let prefix = app.settings.content_path_prefix.clone();
-    let service = Arc::new(Service { on_demand: OnDemand::new(app.clone()), app });
+    let service = Arc::new(Service {
+        on_demand: OnDemand::new(app.clone()),
+        lookups: Lookups::new(app.clone()),
+        memory: Memory::new(app.settings.content_memory_mb * 1024 * 1024),
+        app,
+    });
     let mut router = Router::new().route(&prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
     let bare = prefix.trim_end_matches('/');
     if !bare.is_empty() {
@@ -57,6 +87,8 @@ pub fn router(app: App) -> Router {
 struct Service {
     app: App,
     on_demand: OnDemand,
+    lookups: Lookups,
+    memory: Memory,
 }
 
 /// What is asked for.
@@ -67,6 +99,13 @@ struct Ask<'a> {
     path: &'a str,
     head: bool,
     headers: &'a HeaderMap,
+}
+
+impl Ask<'_> {
+    /// Whether the whole file is wanted, whatever the client has.
+    fn is_plain(&self) -> bool {
+        CONDITIONS.iter().all(|name| !self.headers.contains_key(name))
+    }
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -82,6 +121,9 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let path = percent_decode_str(below).decode_utf8().ok().filter(|path| !path.contains('\0'));
     let Some(path) = path else { return text(StatusCode::NOT_FOUND) };
     let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers };
+    if let Some(response) = service.serve_at_once(&ask) {
+        return response;
+    }
     match service.serve(&ask).await {
         Ok(Some(response)) => response,
         Ok(None) => text(StatusCode::NOT_FOUND),
@@ -90,15 +132,30 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
 }
 
 impl Service {
+    /// What is remembered and needs no waiting: nothing else of the server's is asked.
+    fn serve_at_once(&self, ask: &Ask<'_>) -> Option<Response> {
+        let (source, Age::Fresh) = self.lookups.cache.source(ask.path)? else { return None };
+        let source = &source.found;
+        if source.content_guard_id.is_some() {
+            return None;
+        }
+        let path = ask.path[source.base_path.len()..].trim_start_matches('/');
+        if path.is_empty() || path.ends_with('/') {
+            return None;
+        }
+        let (file, Age::Fresh) = self.lookups.cache.file(source.snapshot()?, path)? else { return None };
+        let mut response = stored::respond_at_once(&self.memory, file.found.stored.as_ref()?, ask)?;
+        response.headers_mut().insert(CACHE, HeaderValue::from_static("HIT"));
+        Some(response)
+    }
+
     /// `None` is a 404.
     async fn serve(&self, ask: &Ask<'_>) -> Result<Option<Response>> {
-        let Some(source) = resolve::source(&self.app, ask.path).await? else {
+        let Some(found) = self.lookups.source(ask.path).await? else {
             return listing::distributions(&self.app, ask).await;
         };
-        if source.content_guard_id.is_some() {
-            // No guard can be asked in this version: what is guarded stays shut.
-            return Err(Error::PermissionDenied);
-        }
+        let (source, from) = (&found.kept.found, found.from);
+        admit(source, from)?;
         let rest = &ask.path[source.base_path.len()..];
         let path = rest.trim_start_matches('/');
         if rest.is_empty() {
@@ -106,24 +163,41 @@ impl Service {
         }
         let is_folder = path.is_empty() || path.ends_with('/');
         let name = if is_folder { format!("{path}index.html") } else { path.to_owned() };
-        if let Some(file) = resolve::file(&self.app, &source, &name).await? {
-            return self.file(file, &name, ask).await;
+        let response = match self.find(source, from, &name, ask).await? {
+            Some(answered) => return Ok(answered),
+            None if is_folder => listing::folder(&self.app, source, path, ask).await?,
+            None if resolve::is_folder(&self.app, source, path).await? => Some(with_slash(ask.raw)),
+            None => None,
+        };
+        match response {
+            Some(response) => Ok(Some(response)),
+            None => self.ask_plugin(source, path).await,
         }
-        if is_folder {
-            if let Some(response) = listing::folder(&self.app, &source, path, ask).await? {
-                return Ok(Some(response));
-            }
-        } else if resolve::is_folder(&self.app, &source, path).await? {
-            return Ok(Some(with_slash(ask.raw)));
-        }
-        self.ask_plugin(&source, path).await
     }
 
-    async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
+    /// The file of that name in what a distribution serves. `None` if there is none; then what is inside says whether it
+    /// could be had.
+    async fn find(&self, source: &Source, from: From, name: &str, ask: &Ask<'_>) -> Result<Option<Option<Response>>> {
+        loop {
+            let Some(file) = self.lookups.file(source, name).await? else { return Ok(None) };
+            let is_hit = from != From::Database && file.from != From::Database;
+            let answer = self.file(&file.kept.found, name, ask).await?;
+            // What was remembered may have lost its bytes without a word: it is looked up again, once.
+            if answer.is_none() && file.from != From::Database && file.kept.found.stored.is_some() {
+                if let Some(snapshot) = source.snapshot() {
+                    self.lookups.cache.forget_file(snapshot, name);
+                }
+                continue;
+            }
+            return Ok(Some(answer.map(|response| self.marked(response, is_hit))));
+        }
+    }
+
+    async fn file(&self, file: &File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
         if let Some(stored) = &file.stored {
-            match stored::respond(&self.app, stored, name, ask).await {
+            match stored::respond(&self.app, &self.memory, stored, ask).await {
                 Err(Error::NotFound(_)) => {
-                    tracing::error!(path = stored.file, "an artifact is missing in the storage");
+                    tracing::error!(path = &*stored.file, "an artifact is missing in the storage");
                 }
                 outcome => return outcome.map(Some),
             }
@@ -134,6 +208,14 @@ impl Service {
         }
     }
 
+    /// Says whether an answer was remembered, as Pulp does while its cache is on.
+    fn marked(&self, mut response: Response, is_hit: bool) -> Response {
+        if self.lookups.cache.is_on() {
+            response.headers_mut().insert(CACHE, HeaderValue::from_static(if is_hit { "HIT" } else { "MISS" }));
+        }
+        response
+    }
+
     async fn ask_plugin(&self, source: &Source, path: &str) -> Result<Option<Response>> {
         use sea_orm::EntityTrait;
         let noun = registry::get().noun(Family::Distribution, &source.pulp_type);
@@ -141,6 +223,21 @@ impl Service {
         let row = distribution::Entity::find_by_id(source.distribution_id).one(self.app.db.read()).await?;
         let Some(distribution) = row else { return Ok(None) };
         (hooks.serve)(&ContentCx { app: self.app.clone(), distribution }, path).await
+    }
+}
+
+/// Lets a request in, or not: asked each time, whatever is remembered.
+///
+/// # Errors
+/// [`Error::PermissionDenied`]; [`Error::Unavailable`] if the guard cannot be asked now.
+fn admit(source: &Source, from: From) -> Result<()> {
+    match source.content_guard_id {
+        None => Ok(()),
+        Some(_) if from == From::BeforeItWentAway => {
+            Err(Error::Unavailable("The content guard cannot be asked.".to_owned()))
+        }
+        // No guard can be asked in this version: what is guarded stays shut.
+        Some(_) => Err(Error::PermissionDenied),
     }
 }
 
@@ -169,6 +266,7 @@ fn failed(error: &Error, headers: &HeaderMap) -> Response {
         Error::Conflict(_) | Error::Canceled => StatusCode::CONFLICT,
         Error::Upstream { .. } => StatusCode::BAD_GATEWAY,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        error if is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     if !status.is_server_error() {

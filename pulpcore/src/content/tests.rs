@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod cached;
 mod world;
 
 #[cfg(feature = "testkit")]

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IdenStatic,
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, IdenStatic,
     IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
@@ -23,6 +23,7 @@ use super::task::{Prepared, Task};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
 use crate::api::validate::BodySchema;
+use crate::db::Writing;
 use crate::error::Result;
 use crate::models::{artifact, content, distribution, publication, remote, repository, repository_version};
 use crate::tasking::cx::TaskCx;
@@ -134,8 +135,8 @@ pub struct Noun {
     pub(crate) check: fn(Object) -> Result<()>,
     /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
     pub(crate) read: fn(&QueryResult, &str) -> Result<String>,
-    pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
-    pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) insert: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) update: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
 }
 
@@ -152,7 +153,7 @@ pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
     pub(crate) upload:
-        for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+        for<'a> fn(&'a Writing, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
 }
 
 /// A unit that came from an upload.
@@ -326,7 +327,7 @@ pub(crate) fn key<E: EntityTrait>() -> E::Column {
 }
 
 /// Inserts a detail row under a master's key.
-pub(crate) async fn insert<E: Detail>(tx: &DatabaseTransaction, id: Uuid, row: E::Model) -> Result<()> {
+pub(crate) async fn insert<E: Detail>(tx: &Writing, id: Uuid, row: E::Model) -> Result<()> {
     let mut columns = row.into_active_model().reset_all();
     columns.set(key::<E>(), DbValue::from(id));
     E::insert(columns).exec_without_returning(tx).await?;
@@ -338,7 +339,7 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
 }
 
 async fn upload<E: Content>(
-    tx: &DatabaseTransaction,
+    tx: &Writing,
     body: Object,
     artifact: &artifact::Model,
     domain: Uuid,

@@ -106,6 +106,15 @@ pub struct Settings {
     pub on_demand: OnDemand,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
+    /// For how many seconds the content service takes what it has resolved as unchanged, if it has not heard that it
+    /// changed; 0 asks the database for every request.
+    pub content_cache_ttl: u64,
+    /// How many files, and how many distributions, the content service remembers at most.
+    pub content_cache_entries: u64,
+    /// For how many seconds after that it still serves what it remembers while the database is away; 0 never does.
+    pub content_stale_ttl: u64,
+    /// The most memory, in MiB, in which the content service holds artifacts of up to 64 KiB; 0 holds none.
+    pub content_memory_mb: u64,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
     /// files in a power cut.
     pub durable: bool,
@@ -244,6 +253,10 @@ impl Settings {
             allowed_content_checksums: strings(&["sha224", "sha256", "sha384", "sha512"]),
             on_demand: OnDemand::Save,
             hide_guarded_distributions: false,
+            content_cache_ttl: 600,
+            content_cache_entries: 30_000,
+            content_stale_ttl: 3600,
+            content_memory_mb: 32,
             durable: true,
             sync_max_in_flight_mb: 64,
             sync_batch_size: 500,
