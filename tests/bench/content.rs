@@ -79,6 +79,8 @@ async fn fill(subject: &Subject) -> Result<()> {
         let manifest = fixture.url(&format!("{folder}/PULP_MANIFEST"));
         let repository = api.repository(folder, &manifest, "immediate").await?;
         api.done(&format!("{repository}sync/"), &json!({})).await?;
+        // Files are served as they are published.
+        api.done("publications/file/file/", &json!({ "repository": repository })).await?;
         let distribution = json!({ "name": folder, "base_path": folder, "repository": repository });
         api.done("distributions/file/file/", &distribution).await?;
     }
@@ -91,7 +93,8 @@ fn paths(folder: &str, count: usize) -> Vec<String> {
 
 /// Asks for the files of a folder in turns.
 async fn ask(address: &str, folder: &str, (count, connections): (usize, u32)) -> Result<Measured> {
-    let heads = paths(folder, count).into_iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes());
+    let heads =
+        paths(folder, count).into_iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes());
     let heads: Vec<Vec<u8>> = heads.collect();
     let requests: Requests = Arc::new(move |n| heads[n as usize % heads.len()].clone());
     // Once round, so that no first time is measured.

@@ -48,12 +48,7 @@ pub(crate) async fn rate(address: &str, connections: u32, time: Duration, reques
 ///
 /// # Errors
 /// As above.
-pub(crate) async fn measured(
-    address: &str,
-    connections: u32,
-    time: Duration,
-    requests: &Requests,
-) -> Result<Measured> {
+pub(crate) async fn measured(address: &str, connections: u32, time: Duration, requests: &Requests) -> Result<Measured> {
     let next = Arc::new(AtomicU64::new(0));
     let mut open = Vec::new();
     for _ in 0..connections {

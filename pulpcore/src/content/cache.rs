@@ -19,6 +19,9 @@ use super::resolve::{self, File, Source};
 use crate::db::{Change, Hears};
 use crate::settings::Settings;
 
+/// Nothing is remembered for more seconds than a year has.
+const LONGEST: u64 = 365 * 24 * 3600;
+
 /// What files are looked up in: it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Snapshot {
@@ -109,8 +112,8 @@ impl<T> Kept<T> {
 impl Cache {
     pub(super) fn new(settings: &Settings) -> Self {
         let terms = Terms {
-            fresh: Duration::from_secs(settings.content_cache_ttl),
-            stale: Duration::from_secs(settings.content_stale_ttl),
+            fresh: Duration::from_secs(settings.content_cache_ttl.min(LONGEST)),
+            stale: Duration::from_secs(settings.content_stale_ttl.min(LONGEST)),
         };
         let longest = terms.fresh + terms.stale;
         let most = settings.content_cache_entries;

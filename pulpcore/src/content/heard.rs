@@ -2,7 +2,8 @@
 //!
 //! It is told after the commit and never in it (a `NOTIFY` in a transaction makes all commits of a database wait for each
 //! other), again and again until it is told. Whoever has lost the connection on which it listens says so: then nothing
-//! that is remembered counts as fresh. What a process has not told when it dies is found when its time to live is over.
+//! that is remembered counts as fresh. What a process had not told when it died is told, as
+//! everything, by whoever finds that it is gone.
 
 use std::convert::Infallible;
 use std::time::Duration;

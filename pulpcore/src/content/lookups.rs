@@ -27,12 +27,12 @@ pub(super) struct Lookups {
 /// What was looked up.
 pub(super) struct Found<T> {
     pub(super) kept: Arc<Kept<T>>,
-    pub(super) from: From,
+    pub(super) from: Origin,
 }
 
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum Origin {
     /// It was remembered, and nothing has changed.
     Cache,
     Database,
@@ -55,7 +55,7 @@ impl Lookups {
     pub(super) async fn source(&self, path: &str) -> Result<Option<Found<Source>>> {
         let kept = self.cache.source(path);
         if let Some((kept, Age::Fresh)) = kept {
-            return Ok(Some(Found { kept, from: From::Cache }));
+            return Ok(Some(Found { kept, from: Origin::Cache }));
         }
         let begun = self.cache.begin();
         match self.ask(kept.is_some(), resolve::source(&self.app, path)).await {
@@ -78,7 +78,7 @@ impl Lookups {
         let Some(snapshot) = source.snapshot() else { return Ok(None) };
         let kept = self.cache.file(snapshot, path);
         if let Some((kept, Age::Fresh)) = kept {
-            return Ok(Some(Found { kept, from: From::Cache }));
+            return Ok(Some(Found { kept, from: Origin::Cache }));
         }
         let begun = self.cache.begin();
         match self.ask(kept.is_some(), resolve::file(&self.app, source, path)).await {
@@ -93,7 +93,7 @@ impl Lookups {
     }
 
     fn found<T>(&self, kept: Arc<Kept<T>>) -> Found<T> {
-        Found { kept, from: From::Database }
+        Found { kept, from: Origin::Database }
     }
 
     /// Asks the database; not for long if there is another answer.
@@ -115,7 +115,7 @@ impl Lookups {
 /// What was remembered, if the database could not be asked; a question that failed otherwise has failed.
 fn fallback<T>(error: Error, kept: Option<(Arc<Kept<T>>, Age)>) -> Result<Option<Found<T>>> {
     match (error, kept) {
-        (Error::Unavailable(_), Some((kept, _))) => Ok(Some(Found { kept, from: From::BeforeItWentAway })),
+        (Error::Unavailable(_), Some((kept, _))) => Ok(Some(Found { kept, from: Origin::BeforeItWentAway })),
         (error, _) => Err(error),
     }
 }

@@ -23,9 +23,7 @@ pub(super) struct Memory {
 impl Memory {
     /// `bound`: bytes at most; 0 holds nothing.
     pub(super) fn new(bound: u64) -> Self {
-        let weigh = |_: &Digest, bytes: &Bytes| {
-            u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD)
-        };
+        let weigh = |_: &Digest, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD);
         Self { held: (bound > 0).then(|| Bounded::builder().weigher(weigh).max_capacity(bound).build()) }
     }
 

@@ -36,7 +36,7 @@ use axum::routing::any;
 use percent_encoding::percent_decode_str;
 
 use self::cache::Age;
-use self::lookups::{From, Lookups};
+use self::lookups::{Lookups, Origin};
 use self::memory::Memory;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
@@ -68,19 +68,48 @@ const CONDITIONS: [HeaderName; 6] = [
 ///
 /// They claim the content path prefix and everything below; the prefix without its last slash redirects to the one with.
 pub fn router(app: App) -> Router {
-    let prefix = app.settings.content_path_prefix.clone();
-    let service = Arc::new(Service {
-        on_demand: OnDemand::new(app.clone()),
-        lookups: Lookups::new(app.clone()),
-        memory: Memory::new(app.settings.content_memory_mb * 1024 * 1024),
-        app,
-    });
-    let mut router = Router::new().route(&prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
-    let bare = prefix.trim_end_matches('/');
-    if !bare.is_empty() {
-        router = router.route(bare, any(answer));
+    Content::new(app).router()
+}
+
+/// The content service. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Content(Arc<Service>);
+
+impl Content {
+    pub(crate) fn new(app: App) -> Self {
+        Self(Arc::new(Service {
+            on_demand: OnDemand::new(app.clone()),
+            lookups: Lookups::new(app.clone()),
+            memory: Memory::new(app.settings.content_memory_mb.saturating_mul(1024 * 1024)),
+            app,
+        }))
     }
-    router.with_state(service)
+
+    /// See [`router`].
+    pub(crate) fn router(&self) -> Router {
+        let prefix = &self.0.app.settings.content_path_prefix;
+        let mut router = Router::new().route(prefix, any(answer)).route(&format!("{prefix}{{*path}}"), any(answer));
+        let bare = prefix.trim_end_matches('/');
+        if !bare.is_empty() {
+            router = router.route(bare, any(answer));
+        }
+        router.with_state(Arc::clone(&self.0))
+    }
+
+    /// The answer to a request for a file that is remembered and in memory: no waiting, no routes, nothing asked.
+    pub(crate) fn answer_at_once(&self, request: &Request) -> Option<Response> {
+        let head = *request.method() == Method::HEAD;
+        if !head && *request.method() != Method::GET {
+            return None;
+        }
+        let raw = request.uri().path();
+        let path = raw.strip_prefix(self.0.app.settings.content_path_prefix.as_str())?;
+        // What is encoded can wait until it is decoded.
+        if path.contains('%') {
+            return None;
+        }
+        self.0.serve_at_once(&Ask { raw, path, head, headers: request.headers() })
+    }
 }
 
 /// What the requests share.
@@ -121,9 +150,6 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let path = percent_decode_str(below).decode_utf8().ok().filter(|path| !path.contains('\0'));
     let Some(path) = path else { return text(StatusCode::NOT_FOUND) };
     let ask = Ask { raw, path: &path, head: parts.method == Method::HEAD, headers: &parts.headers };
-    if let Some(response) = service.serve_at_once(&ask) {
-        return response;
-    }
     match service.serve(&ask).await {
         Ok(Some(response)) => response,
         Ok(None) => text(StatusCode::NOT_FOUND),
@@ -177,13 +203,13 @@ impl Service {
 
     /// The file of that name in what a distribution serves. `None` if there is none; then what is inside says whether it
     /// could be had.
-    async fn find(&self, source: &Source, from: From, name: &str, ask: &Ask<'_>) -> Result<Option<Option<Response>>> {
+    async fn find(&self, source: &Source, from: Origin, name: &str, ask: &Ask<'_>) -> Result<Option<Option<Response>>> {
         loop {
             let Some(file) = self.lookups.file(source, name).await? else { return Ok(None) };
-            let is_hit = from != From::Database && file.from != From::Database;
+            let is_hit = from != Origin::Database && file.from != Origin::Database;
             let answer = self.file(&file.kept.found, name, ask).await?;
             // What was remembered may have lost its bytes without a word: it is looked up again, once.
-            if answer.is_none() && file.from != From::Database && file.kept.found.stored.is_some() {
+            if answer.is_none() && file.from != Origin::Database && file.kept.found.stored.is_some() {
                 if let Some(snapshot) = source.snapshot() {
                     self.lookups.cache.forget_file(snapshot, name);
                 }
@@ -230,10 +256,10 @@ impl Service {
 ///
 /// # Errors
 /// [`Error::PermissionDenied`]; [`Error::Unavailable`] if the guard cannot be asked now.
-fn admit(source: &Source, from: From) -> Result<()> {
+fn admit(source: &Source, from: Origin) -> Result<()> {
     match source.content_guard_id {
         None => Ok(()),
-        Some(_) if from == From::BeforeItWentAway => {
+        Some(_) if from == Origin::BeforeItWentAway => {
             Err(Error::Unavailable("The content guard cannot be asked.".to_owned()))
         }
         // No guard can be asked in this version: what is guarded stays shut.

@@ -7,8 +7,8 @@ use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, Iterable,
+    ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -152,8 +152,7 @@ pub(crate) enum Hooks {
 pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
-    pub(crate) upload:
-        for<'a> fn(&'a Writing, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
+    pub(crate) upload: for<'a> fn(&'a Writing, Object, &'a artifact::Model, Uuid) -> BoxFuture<'a, Result<Uploaded>>,
 }
 
 /// A unit that came from an upload.
@@ -338,12 +337,7 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
     columns.iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-async fn upload<E: Content>(
-    tx: &Writing,
-    body: Object,
-    artifact: &artifact::Model,
-    domain: Uuid,
-) -> Result<Uploaded> {
+async fn upload<E: Content>(tx: &Writing, body: Object, artifact: &artifact::Model, domain: Uuid) -> Result<Uploaded> {
     let body: E::Body = BodySchema::parse(body)?;
     let super::content::Upload { row, relative_path } = E::from_upload(body, artifact)?;
     let mut same = E::find();

@@ -4,6 +4,7 @@
 //! use the same two.
 
 mod access;
+mod front;
 mod health;
 mod lock;
 mod routes;

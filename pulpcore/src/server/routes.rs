@@ -8,11 +8,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
+use super::front::Front;
 use super::{access, health};
 use crate::api::catalog::{Catalog, long_root, roots};
 use crate::app::App;
+use crate::content::Content;
 use crate::settings::Role;
-use crate::{api, content, metrics, registry};
+use crate::{api, metrics, registry};
 
 const NOT_FOUND: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>Not Found</title></head>\n<body>\n\
      <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
@@ -32,8 +34,9 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
         let docs = format!("{}docs/", long_root(&app.settings));
         router = router.route("/", get(move || async move { Redirect::temporary(&docs) }));
     }
-    if is(Role::Content) {
-        router = router.merge(content::router(app.clone()));
+    let content = is(Role::Content).then(|| Content::new(app.clone()));
+    if let Some(content) = &content {
+        router = router.merge(content.router());
     }
     for live in registry::get().live() {
         if is(Role::Content) {
@@ -44,11 +47,15 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
         }
     }
     let roots: Arc<[String]> = roots(&app.settings).into();
-    router
+    let router = router
         .fallback(move |request: Request| not_found(Arc::clone(&roots), request))
         // Bodies are bounded where they are read, by the settings.
         .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::from_fn(access::log))
+        .layer(axum::middleware::from_fn(access::log));
+    match content {
+        Some(content) => Front::of(content, router),
+        None => router,
+    }
 }
 
 /// Nothing is there: JSON for clients of the API, a page for everybody else.

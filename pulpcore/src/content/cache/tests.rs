@@ -108,7 +108,10 @@ fn what_is_stale_ends_when_the_settings_say() {
     // The later it is, the less the time to live matters: it counts from when changes were no longer heard.
     kept.unheard.set(begun.at + second * 100).unwrap();
     let after = |seconds: u32| kept.age(begun.at + second * seconds, terms);
-    assert_eq!((after(99), after(100), after(3699), after(3700)), (Some(Age::Fresh), Some(Age::Stale), Some(Age::Stale), None));
+    assert_eq!(
+        (after(99), after(100), after(3699), after(3700)),
+        (Some(Age::Fresh), Some(Age::Stale), Some(Age::Stale), None)
+    );
     // Never, and nothing at all.
     assert_eq!(kept.age(begun.at + second * 100, Terms { stale: Duration::ZERO, ..terms }), None);
     assert_eq!(kept.age(begun.at, Terms { fresh: Duration::ZERO, stale: Duration::ZERO }), None);

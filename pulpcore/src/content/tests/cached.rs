@@ -1,6 +1,7 @@
 //! What is served without asking, what a change makes of it, and what is left when the database is away.
 
 use axum::http::StatusCode;
+use sea_orm::EntityTrait;
 use uuid::Uuid;
 
 use super::world::{Answer, World};
@@ -109,7 +110,7 @@ on_both!(a_change_is_seen_here_at_once_and_everywhere_soon, |world| {
     warm().await;
     let tx = world.app.db.write().await.unwrap();
     writable::say::<publication::Entity>(&tx, made);
-    sea_orm::EntityTrait::delete_many(publication::Entity).exec(&*tx).await.unwrap();
+    publication::Entity::delete_many().exec(&*tx).await.unwrap();
     tx.commit().await.unwrap();
     seen(world.get(A).await, b"new").await;
 
