@@ -72,9 +72,8 @@ async fn post(db: &Db) -> Result<()> {
 
 async fn listen(db: &Db) {
     loop {
-        if let Err(error) = hear(db).await {
-            tracing::warn!(%error, "Changes made by other processes are not heard.");
-        }
+        let Err(error) = hear(db).await;
+        tracing::warn!(%error, "Changes made by other processes are not heard.");
         sleep(AGAIN).await;
     }
 }
