@@ -281,6 +281,8 @@ impl World {
     ) -> Uuid {
         let id = Uuid::now_v7();
         let tx = self.app.db.write().await.unwrap();
+        let of = repository_version::Entity::find_by_id(version).one(&*tx).await.unwrap().unwrap();
+        tx.changes(Change::Repository(of.repository_id));
         let row = publication::Model {
             pulp_id: id,
             pulp_created: now(),
