@@ -9,6 +9,8 @@ use sea_orm::{DbBackend, FromQueryResult, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::cache::Snapshot;
+use super::stored::Stored;
 use crate::app::App;
 use crate::db::rows;
 use crate::error::Result;
@@ -38,6 +40,8 @@ pub(super) struct Source {
     /// and the version: the publication's, or the one that is served without one.
     pub(super) repository_id: Option<Uuid>,
     pub(super) number: Option<i64>,
+    /// The repository whose changes may change what is served, also while nothing of it is.
+    pub(super) bound_to: Option<Uuid>,
 }
 
 impl Source {
@@ -47,6 +51,14 @@ impl Source {
             return None;
         }
         self.repository_id.zip(self.number)
+    }
+
+    /// What files are looked up in; none if it serves nothing.
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        match self.publication_id {
+            Some(publication) => Some(Snapshot::Publication(publication)),
+            None => self.version().map(|(repository, number)| Snapshot::Version(repository, number)),
+        }
     }
 }
 
@@ -59,18 +71,9 @@ pub(super) struct File {
     pub(super) stored: Option<Stored>,
 }
 
-/// Bytes in the storage.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) file: String,
-    pub(super) size: i64,
-    pub(super) sha256: String,
-    pub(super) stored_at: OffsetDateTime,
-}
-
 /// The distribution that a path leads into.
 pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
-    let prefixes = prefixes(path);
+    let prefixes: Vec<_> = prefixes(path).collect();
     if prefixes.is_empty() {
         return Ok(None);
     }
@@ -83,11 +86,11 @@ pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
 pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Option<File>> {
     let mut sql = Sql::new(app);
     let Some(text) = file_query(&mut sql, source, path) else { return Ok(None) };
-    found(app, &text, sql).await
+    found(app, &text, sql, path).await
 }
 
-/// The one row at most of a query for [`ARTIFACT`] and `content_artifact_id`.
-pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File>> {
+/// The one row at most of a query for [`ARTIFACT`] and `content_artifact_id`, as the file at a path.
+pub(super) async fn found(app: &App, text: &str, sql: Sql, path: &str) -> Result<Option<File>> {
     #[derive(FromQueryResult)]
     struct Row {
         content_artifact_id: Option<Uuid>,
@@ -97,13 +100,9 @@ pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File
         stored_at: Option<OffsetDateTime>,
     }
     let found: Option<Row> = rows(app.db.read(), text, sql.values).await?.pop();
-    Ok(found.map(|row| File {
-        content_artifact: row.content_artifact_id,
-        stored: match (row.file, row.size, row.sha256, row.stored_at) {
-            (Some(file), Some(size), Some(sha256), Some(stored_at)) => Some(Stored { file, size, sha256, stored_at }),
-            _ => None,
-        },
-    }))
+    let Some(row) = found else { return Ok(None) };
+    let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at, path)?;
+    Ok(Some(File { content_artifact: row.content_artifact_id, stored }))
 }
 
 /// The file of a unit of a version, and its name.
@@ -120,13 +119,9 @@ pub(super) async fn unit(app: &App, version: (Uuid, i64), unit: Uuid) -> Result<
     let mut sql = Sql::new(app);
     let text = unit_query(&mut sql, version, unit);
     let found: Option<Row> = rows(app.db.read(), &text, sql.values).await?.pop();
-    Ok(found.map(|row| {
-        let stored = match (row.file, row.size, row.sha256, row.stored_at) {
-            (Some(file), Some(size), Some(sha256), Some(stored_at)) => Some(Stored { file, size, sha256, stored_at }),
-            _ => None,
-        };
-        (File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)
-    }))
+    let Some(row) = found else { return Ok(None) };
+    let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at, &row.relative_path)?;
+    Ok(Some((File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)))
 }
 
 /// Whether there is anything below a path, which does not end in a slash.
@@ -151,7 +146,9 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
     format!(
         "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
            COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
-           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number \
+           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, \
+           COALESCE(d.repository_id, (SELECT b.repository_id FROM core_repositoryversion b \
+             WHERE b.pulp_id = d.repository_version_id)) AS bound_to \
          FROM core_distribution d \
          LEFT JOIN core_publication p ON p.complete AND p.pulp_id = {publication} \
          LEFT JOIN core_repositoryversion v ON v.pulp_id = CASE \
@@ -309,11 +306,9 @@ impl Sql {
 }
 
 /// The base paths that a path can lie under.
-fn prefixes(path: &str) -> Vec<&str> {
+pub(super) fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let mut prefixes: Vec<_> = ends.take(DEEPEST).map(|end| &path[..end]).filter(|base| !base.is_empty()).collect();
-    prefixes.dedup();
-    prefixes
+    ends.take(DEEPEST).map(|end| &path[..end]).filter(|base| !base.is_empty())
 }
 
 #[cfg(test)]
@@ -322,6 +317,7 @@ mod tests {
 
     #[test]
     fn a_path_may_lie_under_each_of_its_beginnings() {
+        let prefixes = |path| prefixes(path).collect::<Vec<_>>();
         assert_eq!(prefixes("a/b//c"), ["a", "a/b", "a/b/", "a/b//c"]);
         assert_eq!(prefixes("a/"), ["a", "a/"]);
         assert!(prefixes("").is_empty());
@@ -373,6 +369,7 @@ mod tests {
             pass_through: Some(true),
             repository_id: Some(Uuid::nil()),
             number: Some(1),
+            bound_to: None,
         };
         assert!(file(app, &source, "b17/17").await.unwrap().is_some());
         let mut queries = Vec::new();
