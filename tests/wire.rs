@@ -70,6 +70,7 @@ const KNOWN: &[(&[&str], &str)] = &[
         ],
         "Types that this build has no plugin for.",
     ),
+    (&["claims_list"], "Who answers in which part of the URL space."),
     (&["distributions*_list ?content_guard*"], "Which distributions a guard protects is worth a question."),
     (&["*file.FileDistribution*.remote"], "Files can be pulled through; Pulp's file plugin does not offer that."),
     (&["*User.password"], "The text that is hashed has a bound."),

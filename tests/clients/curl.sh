@@ -36,7 +36,7 @@ says "content-range: bytes 0-3/26" get -r 0-3
 says "416 Range Not Satisfiable" get -r 26-
 says "content-range: bytes */26" get -r 26-
 says "content-type: multipart/byteranges" get -r 0-1,4-5
-says "content-range: bytes 4-5/26" get -r 0-1,4-5
+says "Content-Range: bytes 4-5/26" get -r 0-1,4-5
 says "200 OK" get -r 4-2
 curl -sS -r 0-9 -o whole "$URL/pulp/content/books/alphabet.txt"
 curl -sS -C - -o whole "$URL/pulp/content/books/alphabet.txt"

@@ -1,8 +1,8 @@
 //! What a database role needs for the content service, from one list.
 //!
 //! A process that only serves content reads these tables and writes none. Where a table holds what it need not know, it may
-//! read some of the columns only. Names of tables outside the core come from the plugins: the tables of their nouns, remotes
-//! excepted, and what they register as [`ContentReads`].
+//! read some of the columns only. Names of tables outside the core come from the plugins: the tables of their nouns, those of
+//! remotes only where they are asked, and what they register as [`ContentReads`].
 
 use std::collections::BTreeSet;
 
@@ -37,8 +37,9 @@ struct Reads {
 }
 
 /// What is always read of the core. Distributions first, as a request does.
-const CORE: [(&str, &[&str]); 11] = [
+const CORE: [(&str, &[&str]); 15] = [
     ("core_distribution", &[]),
+    ("core_distributedpublication", &[]),
     ("core_publication", &[]),
     ("core_repositoryversion", &[]),
     ("core_publishedartifact", &[]),
@@ -46,7 +47,11 @@ const CORE: [(&str, &[&str]); 11] = [
     ("core_contentartifact", &[]),
     ("core_repositorycontent", &[]),
     ("core_artifact", &[]),
-    // For listings,
+    // For guards,
+    ("core_contentguard", &[]),
+    ("core_compositecontentguard_guards", &[]),
+    ("core_rbaccontentguard_downloaders", &[]),
+    // for listings,
     ("core_content", &[]),
     // and for the rights of plugins.
     ("core_repository", &[]),
@@ -74,7 +79,7 @@ impl Grants {
         let core = core.into_iter().map(|(table, columns)| Reads { table: table.to_owned(), columns });
         let labels = apps().into_iter().map(|app| app.label).chain([crate::migrate::App::CORE]);
         let mut plugins: BTreeSet<String> = labels.map(|label| format!("{label}_migrations")).collect();
-        let nouns = registry::get().nouns().iter().filter(|noun| noun.family != Family::Remote);
+        let nouns = registry::get().nouns().iter().filter(|noun| self.remotes || noun.family != Family::Remote);
         plugins.extend(nouns.map(|noun| (noun.table)().name));
         let own = inventory::iter::<ContentReads>().flat_map(|reads| reads.tables);
         plugins.extend(own.map(|table| (*table).to_owned()));

@@ -294,11 +294,11 @@ async fn looking_in_what_was_served_scans_no_table() {
 
 /// Distributions that answer themselves.
 #[expect(unreachable_pub, reason = "a plugin's types are public; this one is never published")]
-mod window {
+mod hatch {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "sample_window")]
+    #[sea_orm(table_name = "sample_hatch")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub pulp_id: Uuid,
@@ -310,21 +310,21 @@ mod window {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-impl Detail for window::Entity {
+impl Detail for hatch::Entity {
     type Master = distribution::Entity;
     type Body = NoFields;
-    const TYPE: &'static str = "sample.window";
-    const MODEL: &'static str = "Window";
-    const ENDPOINT: &'static str = "windows";
+    const TYPE: &'static str = "sample.hatch";
+    const MODEL: &'static str = "Hatch";
+    const ENDPOINT: &'static str = "hatches";
 
-    fn read(_: &window::Model) -> NoFields {
+    fn read(_: &hatch::Model) -> NoFields {
         NoFields {}
     }
 
-    fn write(_: &mut window::Model, _: NoFields) {}
+    fn write(_: &mut hatch::Model, _: NoFields) {}
 }
 
-impl Distribution for window::Entity {
+impl Distribution for hatch::Entity {
     fn asked(path: &str) -> Asked {
         match path.split('/').next() {
             Some("first") => Asked::First,
@@ -333,12 +333,12 @@ impl Distribution for window::Entity {
         }
     }
 
-    async fn serve(_: &ContentCx, _: &window::Model, path: &str) -> Result<Option<Response>> {
+    async fn serve(_: &ContentCx, _: &hatch::Model, path: &str) -> Result<Option<Response>> {
         Ok((!path.ends_with("nothing")).then(|| format!("asked for {path}").into_response()))
     }
 }
 
-register!(Noun::distribution::<window::Entity>());
+register!(Noun::distribution::<hatch::Entity>());
 
 on_both!(a_plugin_is_asked_first_or_last_or_never_as_it_says, |world| {
     let artifact = world.artifact(b"stored").await;
@@ -352,15 +352,15 @@ on_both!(a_plugin_is_asked_first_or_last_or_never_as_it_says, |world| {
     world
         .distribute("d", |row| {
             row.pulp_id = id;
-            row.pulp_type = "sample.window".to_owned();
+            row.pulp_type = "sample.hatch".to_owned();
             row.repository_id = Some(repository);
         })
         .await;
     let tx = world.app.db.write().await.unwrap();
     let manager = sea_orm_migration::SchemaManager::new(&*tx);
-    let table = crate::migrate::prelude::NewTable::new("sample_window").master_key("pulp_id", "core_distribution");
+    let table = crate::migrate::prelude::NewTable::new("sample_hatch").master_key("pulp_id", "core_distribution");
     table.create(&manager).await.unwrap();
-    exec(&*tx, "INSERT INTO sample_window VALUES ($1)", vec![id.into()]).await.unwrap();
+    exec(&*tx, "INSERT INTO sample_hatch VALUES ($1)", vec![id.into()]).await.unwrap();
     tx.commit().await.unwrap();
 
     for (path, said) in [
