@@ -84,7 +84,7 @@ impl Offer {
     /// [`Error::Unavailable`] and [`Error::Internal`] only.
     pub async fn file(&self, cx: &LiveCx, path: &str) -> Result<Option<Response>> {
         match resolve::file(&self.content.0.app, &self.source, path).await? {
-            Some(file) => self.content.0.file(file, path, &ask(cx, path)).await,
+            Some(file) => self.content.0.file(&file, path, &ask(cx, path)).await,
             None => Ok(None),
         }
     }

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -19,7 +20,7 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
 /// Gives the request its id, logs its end, and answers 500 if whoever should answer panics.
 pub(super) async fn log(mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let given = request.headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
+    let given = request.headers().get(CORRELATION_ID).and_then(|value| value.to_str().ok());
     let id = telemetry::correlation_id(given);
     request.extensions_mut().insert(CorrelationId(id.as_str().into()));
     let header = HeaderValue::from_str(&id).ok();

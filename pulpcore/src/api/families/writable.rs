@@ -159,6 +159,7 @@ pub(crate) fn say<M: View>(tx: &WriteTx, id: Uuid) {
         Family::Distribution => tx.changes(Change::Distribution(id)),
         Family::Repository => tx.changes(Change::Repository(id)),
         Family::Publication => tx.changes(Change::Publication(id)),
+        Family::ContentGuard => tx.changes(Change::Guard(id)),
         Family::Content | Family::Remote => {}
     }
 }

@@ -17,6 +17,8 @@ fn source(base_path: &str) -> Source {
         pulp_type: "test.test".to_owned(),
         base_path: base_path.to_owned(),
         content_guard_id: None,
+        checkpoint: false,
+        points_nowhere: false,
         publication_id: Some(Uuid::now_v7()),
         pass_through: Some(false),
         repository_id: Some(Uuid::now_v7()),

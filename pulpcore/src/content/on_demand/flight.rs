@@ -14,7 +14,7 @@ use super::{Failure, Promised, Shared};
 use crate::app::App;
 use crate::artifacts;
 use crate::content::pull_through::{self, Pulled};
-use crate::content::resolve::Stored;
+use crate::content::stored::Stored;
 use crate::error::{Error, Result};
 use crate::models::{artifact, content_artifact};
 use crate::settings;

@@ -356,10 +356,10 @@ on_both!(a_plugin_is_asked_first_or_last_or_never_as_it_says, |world| {
             row.repository_id = Some(repository);
         })
         .await;
-    let tx = world.app.db.write().await.unwrap();
-    let manager = sea_orm_migration::SchemaManager::new(&*tx);
+    let manager = sea_orm_migration::SchemaManager::new(world.app.db.read());
     let table = crate::migrate::prelude::NewTable::new("sample_hatch").master_key("pulp_id", "core_distribution");
     table.create(&manager).await.unwrap();
+    let tx = world.app.db.write().await.unwrap();
     exec(&*tx, "INSERT INTO sample_hatch VALUES ($1)", vec![id.into()]).await.unwrap();
     tx.commit().await.unwrap();
 
