@@ -168,7 +168,10 @@ impl sea_orm_migration::MigrationTrait for Initial {
             .create(manager)
             .await?;
         NewTable::new("sample_notebook").master_key("pulp_id", "core_repository").create(manager).await?;
-        NewTable::new("sample_window").master_key("pulp_id", "core_distribution").create(manager).await
+        for distribution in ["sample_window", "sample_hatch"] {
+            NewTable::new(distribution).master_key("pulp_id", "core_distribution").create(manager).await?;
+        }
+        Ok(())
     }
 }
 

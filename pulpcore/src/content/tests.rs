@@ -258,6 +258,8 @@ on_both!(a_guard_is_asked_before_anything_is_said, |world| {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path} {headers:?}");
             assert_eq!(answer.header("x-pulp-artifact-size"), None);
             assert!(method == "HEAD" || answer.body == b"403: Forbidden", "{path}");
+            // A range is defined for GET alone.
+            let status = if method == "HEAD" && matches!(status, 206 | 416) { 200 } else { status };
             let headers: Vec<_> = headers.iter().copied().chain([("x-word", word.as_str())]).collect();
             assert_eq!(world.ask(method, &path, &headers).await.status, status, "{method} {path} {headers:?}");
         }

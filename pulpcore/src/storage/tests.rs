@@ -263,8 +263,8 @@ async fn usage_adds_up() {
 async fn a_spool_that_cannot_be_used_is_the_operators_fault() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("spool"), "a file").unwrap();
-    let error = Storage::open(Fixture::config(&folder, false)).await.unwrap_err();
-    assert!(matches!(error, Error::Config(_)));
+    let storage = Storage::open(Fixture::config(&folder, false)).await.unwrap();
+    assert!(matches!(storage.open_spool().await, Err(Error::Config(_))));
 }
 
 /// Sends a part whose digest is promised.

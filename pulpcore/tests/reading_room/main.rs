@@ -121,8 +121,11 @@ both_databases!(what_no_window_shows_is_not_there, |pulp| {
 
 both_databases!(what_is_guarded_stays_shut, |pulp| {
     furnish(pulp, "north").await;
+    let guard = json!({ "name": "door", "header_name": "x-word", "header_value": "sesame" });
+    let guard = pulp.post("contentguards/core/header/", guard).await.created();
+    let (_, guard) = guard["prn"].as_str().unwrap().rsplit_once(':').unwrap();
+    let guard = Expr::value(guard.parse::<uuid::Uuid>().unwrap());
     let tx = pulp.app().db.write().await.unwrap();
-    let guard = Expr::value(uuid::Uuid::now_v7());
     let guarded = distribution::Entity::update_many().col_expr(distribution::Column::ContentGuardId, guard);
     guarded.filter(distribution::Column::BasePath.eq("north")).exec(&*tx).await.unwrap();
     tx.commit().await.unwrap();

@@ -102,7 +102,8 @@ async fn guarded_distributions_are_listed_unless_the_operator_hides_them() {
     for hidden in [false, true] {
         let world = World::with(|settings| settings.hide_guarded_distributions = hidden).await;
         world.distribute("x/open", |_| ()).await;
-        world.distribute("x/shut", |row| row.content_guard_id = Some(uuid::Uuid::now_v7())).await;
+        let guard = world.guard("sesame").await;
+        world.distribute("x/shut", |row| row.content_guard_id = Some(guard)).await;
         let answer = world.get("/pulp/content/x/").await;
         let expected: &[&str] = if hidden { &["../", "open/"] } else { &["../", "open/", "shut/"] };
         assert_eq!(answer.names(), expected);

@@ -78,7 +78,7 @@ impl World {
         let mut settings = Settings::for_tests(folder.path());
         change(&mut settings);
         let db = App::connect(&settings).await.unwrap();
-        migrate::up(&db, vec![]).await.unwrap();
+        migrate::up(&db, crate::server::apps()).await.unwrap();
         let app = App::with(settings, db).await.unwrap();
         Self::around(app, Some(folder))
     }
@@ -415,7 +415,7 @@ impl World {
         .await;
     }
 
-    async fn guard(&self, word: &str) -> Uuid {
+    pub(super) async fn guard(&self, word: &str) -> Uuid {
         let (id, now) = (Uuid::now_v7(), now());
         let row = content_guard::Model {
             pulp_id: id,
