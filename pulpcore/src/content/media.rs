@@ -106,6 +106,7 @@ mod tests {
             pass_through: None,
             repository_id: None,
             number: None,
+            remote_id: None,
         };
         let said = |guard, own: Option<&'static str>| {
             let mut response = Response::default();

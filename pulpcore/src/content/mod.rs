@@ -190,20 +190,18 @@ impl Service {
     async fn below(&self, source: &Source, path: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
         let is_folder = path.is_empty() || path.ends_with('/');
         let name = if is_folder { format!("{path}index.html") } else { path.to_owned() };
+        let said = |response| say_cache_control(response, source, &name);
         if let Some(file) = resolve::file(&self.app, source, &name).await? {
-            let response = self.file(file, &name, ask).await?;
-            return Ok(response.map(|response| say_cache_control(response, source, &name)));
+            return Ok(self.file(file, &name, ask).await?.map(said));
         }
         if is_folder {
-            let response = listing::folder(&self.app, source, path, ask).await?;
-            return Ok(response.map(|response| say_cache_control(response, source, &name)));
+            return Ok(listing::folder(&self.app, source, path, ask).await?.map(said));
         }
         if resolve::is_folder(&self.app, source, path).await? {
             return Ok(Some(with_slash(ask.raw)));
         }
         let Some(file) = grace::file(&self.app, source, path).await? else { return Ok(None) };
-        let response = self.file(file, path, ask).await?;
-        Ok(response.map(|response| say_cache_control(response, source, path)))
+        Ok(self.file(file, path, ask).await?.map(said))
     }
 
     async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {

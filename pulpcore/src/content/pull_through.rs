@@ -23,7 +23,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::on_demand::{Cargo, Failure, Head, Promised, Purpose, Told, broken_off, head};
-use super::resolve::{File, Source, Stored};
+use super::resolve::{ARTIFACT, File, Source, Stored};
 use super::{Ask, Service, text};
 use crate::api::families::upload::AddRemove;
 use crate::app::App;
@@ -94,15 +94,15 @@ pub(super) async fn respond(service: &Service, source: &Source, path: &str, ask:
 /// Where the path is to be had.
 async fn find(app: &App, source: &Source, path: &str) -> Result<Option<Pulled>> {
     let db = app.db.read();
-    let Some((Some(remote), repository)) = distribution::Entity::find_by_id(source.distribution_id)
+    // Most distributions have none: their 404s ask nothing more.
+    let Some(remote) = source.remote_id else { return Ok(None) };
+    let repository = distribution::Entity::find_by_id(source.distribution_id)
         .select_only()
-        .columns([distribution::Column::RemoteId, distribution::Column::RepositoryId])
-        .into_tuple::<(Option<Uuid>, Option<Uuid>)>()
+        .column(distribution::Column::RepositoryId)
+        .into_tuple::<Option<Uuid>>()
         .one(db)
         .await?
-    else {
-        return Ok(None);
-    };
+        .flatten();
     let Some(remote) = remote::Entity::find_by_id(remote).one(db).await? else { return Ok(None) };
     let noun = registry::get().noun(Family::Remote, &remote.pulp_type);
     let Some(Hooks::Remote(hooks)) = noun.map(|noun| &noun.hooks) else { return Ok(None) };
@@ -127,24 +127,20 @@ pub(super) async fn known(app: &App, pulled: &Pulled) -> Result<Option<Known>> {
         stored_at: Option<OffsetDateTime>,
     }
     // From the path to the offers: both steps are by an index. A cross join is not reordered by SQLite.
-    let sql = "SELECT c.pulp_id AS content_artifact_id, c.content_id, a.file, a.size, a.sha256, \
-                 a.pulp_created AS stored_at \
-               FROM core_contentartifact c CROSS JOIN core_remoteartifact r \
-               LEFT JOIN core_artifact a ON a.pulp_id = c.artifact_id \
-               WHERE c.relative_path = $1 AND r.content_artifact_id = c.pulp_id AND r.remote_id = $2 AND r.url = $3 \
-               ORDER BY c.pulp_id DESC LIMIT 1";
+    let sql = format!(
+        "SELECT c.pulp_id AS content_artifact_id, c.content_id, {ARTIFACT} \
+         FROM core_contentartifact c CROSS JOIN core_remoteartifact r \
+         LEFT JOIN core_artifact a ON a.pulp_id = c.artifact_id \
+         WHERE c.relative_path = $1 AND r.content_artifact_id = c.pulp_id AND r.remote_id = $2 AND r.url = $3 \
+         ORDER BY c.pulp_id DESC LIMIT 1"
+    );
     let values = vec![pulled.path.as_str().into(), pulled.remote.pulp_id.into(), pulled.url.as_str().into()];
-    let found: Option<Row> = rows(app.db.read(), sql, values).await?.pop();
+    let found: Option<Row> = rows(app.db.read(), &sql, values).await?.pop();
     Ok(found.map(|row| Known {
         unit: row.content_id,
         file: File {
             content_artifact: Some(row.content_artifact_id),
-            stored: match (row.file, row.size, row.sha256, row.stored_at) {
-                (Some(file), Some(size), Some(sha256), Some(stored_at)) => {
-                    Some(Stored { file, size, sha256, stored_at })
-                }
-                _ => None,
-            },
+            stored: Stored::of(row.file, row.size, row.sha256, row.stored_at),
         },
     }))
 }

@@ -38,6 +38,8 @@ pub(super) struct Source {
     /// and the version: the publication's, or the one that is served without one.
     pub(super) repository_id: Option<Uuid>,
     pub(super) number: Option<i64>,
+    /// Where paths are asked for that it does not hold (`pull_through`).
+    pub(super) remote_id: Option<Uuid>,
 }
 
 impl Source {
@@ -66,6 +68,18 @@ pub(super) struct Stored {
     pub(super) size: i64,
     pub(super) sha256: String,
     pub(super) stored_at: OffsetDateTime,
+}
+
+impl Stored {
+    /// What [`ARTIFACT`] found; none where there is no artifact.
+    pub(super) fn of(
+        file: Option<String>,
+        size: Option<i64>,
+        sha256: Option<String>,
+        stored_at: Option<OffsetDateTime>,
+    ) -> Option<Self> {
+        Some(Self { file: file?, size: size?, sha256: sha256?, stored_at: stored_at? })
+    }
 }
 
 /// The distribution that a path leads into.
@@ -99,10 +113,7 @@ pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File
     let found: Option<Row> = rows(app.db.read(), text, sql.values).await?.pop();
     Ok(found.map(|row| File {
         content_artifact: row.content_artifact_id,
-        stored: match (row.file, row.size, row.sha256, row.stored_at) {
-            (Some(file), Some(size), Some(sha256), Some(stored_at)) => Some(Stored { file, size, sha256, stored_at }),
-            _ => None,
-        },
+        stored: Stored::of(row.file, row.size, row.sha256, row.stored_at),
     }))
 }
 
@@ -121,10 +132,7 @@ pub(super) async fn unit(app: &App, version: (Uuid, i64), unit: Uuid) -> Result<
     let text = unit_query(&mut sql, version, unit);
     let found: Option<Row> = rows(app.db.read(), &text, sql.values).await?.pop();
     Ok(found.map(|row| {
-        let stored = match (row.file, row.size, row.sha256, row.stored_at) {
-            (Some(file), Some(size), Some(sha256), Some(stored_at)) => Some(Stored { file, size, sha256, stored_at }),
-            _ => None,
-        };
+        let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at);
         (File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)
     }))
 }
@@ -151,7 +159,7 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
     format!(
         "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
            COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
-           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number \
+           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, d.remote_id \
          FROM core_distribution d \
          LEFT JOIN core_publication p ON p.complete AND p.pulp_id = {publication} \
          LEFT JOIN core_repositoryversion v ON v.pulp_id = CASE \
@@ -373,6 +381,7 @@ mod tests {
             pass_through: Some(true),
             repository_id: Some(Uuid::nil()),
             number: Some(1),
+            remote_id: None,
         };
         assert!(file(app, &source, "b17/17").await.unwrap().is_some());
         let mut queries = Vec::new();
