@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::writable::{self, Writable, check_name};
 use crate::api::cx::{Cx, no_content};
-use crate::api::endpoint::{Endpoint, operation_id, tag};
+use crate::api::endpoint::{Endpoint, operation_id};
 use crate::api::family::{self, View, find, list_endpoint, one, read_endpoint, singular};
 use crate::api::filters::Filters;
 use crate::api::reader::Reader;
@@ -102,9 +102,15 @@ impl Writable for content_guard::Entity {
         }
     }
 
-    async fn update_beside(tx: &WriteTx, noun: &Noun, id: Uuid, detail: &Map<String, Value>) -> Result<()> {
+    async fn write_beside(
+        tx: &WriteTx,
+        noun: &Noun,
+        id: Uuid,
+        detail: &Map<String, Value>,
+        creator: Option<i64>,
+    ) -> Result<()> {
         match beside(noun) {
-            Some(beside) => (beside.write)(tx, id, detail, None).await,
+            Some(beside) => (beside.write)(tx, id, detail, creator).await,
             None => Ok(()),
         }
     }
@@ -114,7 +120,7 @@ impl Writable for content_guard::Entity {
 pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
     let mut endpoints = vec![
         list_endpoint::<content_guard::Entity>(noun),
-        create_endpoint(noun),
+        writable::create_endpoint::<content_guard::Entity>(noun),
         read_endpoint::<content_guard::Entity>(noun),
         delete_endpoint(noun),
     ];
@@ -132,29 +138,6 @@ fn beside(noun: &Noun) -> Option<&Beside> {
         Hooks::ContentGuard(hooks) => hooks.beside.as_ref(),
         _ => None,
     }
-}
-
-fn create_endpoint(noun: &'static Noun) -> Endpoint {
-    let schema = Arc::new(shape::checker::<Body>(noun));
-    Endpoint::new(Method::POST, noun.path(), operation_id(noun, "create"), move |mut cx| {
-        let schema = Arc::clone(&schema);
-        async move {
-            let body = cx.body(&schema, Mode::Create).await?;
-            writable::check::<content_guard::Entity>(&cx.app, noun, None, &body).await?;
-            let tx = cx.app.db.write().await?;
-            let id = writable::insert::<content_guard::Entity>(&tx, &cx.app, noun, body.clone()).await?;
-            if let Some(beside) = beside(noun) {
-                (beside.write)(&tx, id, &body, cx.user.as_ref().map(|user| user.id)).await?;
-            }
-            tx.commit().await?;
-            let object = one::<content_guard::Entity>(&cx, noun, id).await?;
-            Ok(cx.created(serde_json::from_str(object.get())?))
-        }
-    })
-    .tagged(tag(noun))
-    .about(format!("Create {}", singular(noun)))
-    .takes(shape::request::<Body>(noun))
-    .answers(201, shape::response::<Body>(noun))
 }
 
 fn update_endpoints(noun: &'static Noun) -> [Endpoint; 2] {

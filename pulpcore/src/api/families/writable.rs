@@ -59,12 +59,13 @@ pub(crate) trait Writable: View {
         async { Ok(()) }
     }
 
-    /// Updates what a detail holds beside its row.
-    fn update_beside(
+    /// Writes what a detail holds beside its row. The user is who creates the thing, when it is created.
+    fn write_beside(
         _tx: &WriteTx,
         _noun: &Noun,
         _id: Uuid,
         _detail: &Object,
+        _creator: Option<i64>,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -147,7 +148,7 @@ pub(crate) async fn update<M: Writable>(app: &App, noun: &Noun, id: Uuid, given:
     let tx = app.db.write().await?;
     <M as Writable>::update(&tx, app, row, core, given).await?;
     (noun.update)(&tx, id, detail.clone()).await?;
-    M::update_beside(&tx, noun, id, &detail).await?;
+    M::write_beside(&tx, noun, id, &detail, None).await?;
     tx.commit().await
 }
 
@@ -167,7 +168,8 @@ pub(crate) fn create_endpoint<M: Writable>(noun: &'static Noun) -> Endpoint {
             let body = cx.body(&schema, Mode::Create).await?;
             check::<M>(&cx.app, noun, None, &body).await?;
             let tx = cx.app.db.write().await?;
-            let id = insert::<M>(&tx, &cx.app, noun, body).await?;
+            let id = insert::<M>(&tx, &cx.app, noun, body.clone()).await?;
+            M::write_beside(&tx, noun, id, &body, cx.user.as_ref().map(|user| user.id)).await?;
             tx.commit().await?;
             let object = one::<M>(&cx, noun, id).await?;
             Ok(cx.created(serde_json::from_str(object.get())?))
