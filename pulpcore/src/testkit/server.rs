@@ -308,35 +308,21 @@ fn client() -> reqwest::Client {
 /// ```
 #[macro_export]
 macro_rules! both_databases {
-    ($(#[$meta:meta])* $name:ident, |$pulp:ident| $test:block) => {
-        $(#[$meta])*
-        async fn $name($pulp: &mut $crate::testkit::TestPulp) $test
-
-        mod $name {
-            $crate::__with_sqlite! {
-                #[tokio::test(flavor = "multi_thread")]
-                async fn sqlite() {
-                    use $crate::testkit::{Backend, TestPulp};
-                    TestPulp::story(Backend::Sqlite, |pulp| Box::pin(super::$name(pulp))).await;
-                }
-            }
-
-            $crate::__with_postgres! {
-                #[tokio::test(flavor = "multi_thread")]
-                async fn postgres() {
-                    use $crate::testkit::{Backend, TestPulp};
-                    TestPulp::story(Backend::Postgres, |pulp| Box::pin(super::$name(pulp))).await;
-                }
-            }
-        }
-    };
+    ($($story:tt)*) => { $crate::__both_databases! { story $($story)* } };
 }
 
 /// [`both_databases!`](crate::both_databases) with the artifacts on an S3 server, which is `pulp.s3()`.
 #[cfg(feature = "testkit-s3")]
 #[macro_export]
 macro_rules! both_databases_on_s3 {
-    ($(#[$meta:meta])* $name:ident, |$pulp:ident| $test:block) => {
+    ($($story:tt)*) => { $crate::__both_databases! { story_on_s3 $($story)* } };
+}
+
+/// `$run` is the function of `TestPulp` that runs the test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __both_databases {
+    ($run:ident $(#[$meta:meta])* $name:ident, |$pulp:ident| $test:block) => {
         $(#[$meta])*
         async fn $name($pulp: &mut $crate::testkit::TestPulp) $test
 
@@ -345,7 +331,7 @@ macro_rules! both_databases_on_s3 {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn sqlite() {
                     use $crate::testkit::{Backend, TestPulp};
-                    TestPulp::story_on_s3(Backend::Sqlite, |pulp| Box::pin(super::$name(pulp))).await;
+                    TestPulp::$run(Backend::Sqlite, |pulp| Box::pin(super::$name(pulp))).await;
                 }
             }
 
@@ -353,7 +339,7 @@ macro_rules! both_databases_on_s3 {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn postgres() {
                     use $crate::testkit::{Backend, TestPulp};
-                    TestPulp::story_on_s3(Backend::Postgres, |pulp| Box::pin(super::$name(pulp))).await;
+                    TestPulp::$run(Backend::Postgres, |pulp| Box::pin(super::$name(pulp))).await;
                 }
             }
         }
