@@ -48,7 +48,7 @@ pub struct Parts {
     /// What the content service did.
     pub(crate) traffic: Traffic,
     /// Who may read what is distributed.
-    pub(crate) guards: Guards,
+    pub(crate) guards: Arc<Guards>,
     /// Artifacts that are saved together.
     pub(crate) saving: Together<Kept, (artifact::Model, bool)>,
     /// Whose which part of the URL space is.
@@ -117,6 +117,7 @@ impl App {
         let credentials = Credentials::new(settings.credential_cache_seconds);
         let claims = Claims::of(&settings)?;
         let queue = Queue::new(db.clone());
+        let guards = Guards::hearing(&db);
         Ok(Self(Arc::new(Parts {
             db,
             storage,
@@ -125,7 +126,7 @@ impl App {
             queue,
             feeds: Feeds::new(),
             credentials,
-            guards: Guards::new(),
+            guards,
             saving: Together::default(),
             claims,
             domain,

@@ -5,18 +5,24 @@
 //! `IMMEDIATE`, and share one connection, whose cache stays good because nobody else writes. On PostgreSQL the same call is
 //! an ordinary transaction.
 
+mod away;
 pub(crate) mod bulk;
+mod changes;
+mod writing;
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait, Value,
 };
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 
+pub(crate) use self::away::{is_away, unavailable};
+pub use self::changes::Change;
+pub(crate) use self::changes::{Changes, Hears};
+pub use self::writing::{WriteTx, Writing};
 use crate::error::{Error, Result};
 
 /// A connection that was unused for so long may have been closed by whatever lies between.
@@ -52,6 +58,8 @@ pub struct Db {
     pool: DatabaseConnection,
     /// SQLite's one connection that writes, and whose turn it is.
     writer: Option<(DatabaseConnection, Arc<Mutex<()>>)>,
+    /// What changes of what distributions serve.
+    changes: Changes,
 }
 
 impl Db {
@@ -85,7 +93,7 @@ impl Db {
             options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable, READER_CACHE));
             // Each connection to memory has a database of its own.
             let pool = if in_memory { writer.clone() } else { Database::connect(options).await? };
-            return Ok(Self { pool, writer: Some((writer, Arc::default())) });
+            return Ok(Self { pool, writer: Some((writer, Arc::default())), changes: Changes::new(false) });
         }
         #[cfg(feature = "postgres")]
         if postgres {
@@ -93,7 +101,7 @@ impl Db {
             // A connection in constant use need not be asked whether it is still there before every statement.
             options.test_before_acquire_if_idle_for(IDLE);
         }
-        Ok(Self { pool: Database::connect(options).await?, writer: None })
+        Ok(Self { pool: Database::connect(options).await?, writer: None, changes: Changes::new(true) })
     }
 
     /// One connection of its own to the same database, for what must not wait for the others. (SQLite has one writer.)
@@ -103,7 +111,8 @@ impl Db {
             use sea_orm::SqlxPostgresConnector;
             let options = self.pool.get_postgres_connection_pool().connect_options();
             let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with((*options).clone());
-            return Self { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), writer: None };
+            let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+            return Self { pool, writer: None, changes: self.changes.clone() };
         }
         self.clone()
     }
@@ -116,12 +125,18 @@ impl Db {
     /// Begins a transaction that writes. On SQLite it waits for its turn: never await the network while holding it.
     pub async fn write(&self) -> Result<WriteTx> {
         let Some((writer, turn)) = &self.writer else {
-            return Ok(WriteTx { tx: self.pool.begin_with_options(TransactionOptions::default()).await?, _turn: None });
+            let tx = self.pool.begin_with_options(TransactionOptions::default()).await?;
+            return Ok(WriteTx::new(tx, self.changes.clone(), None));
         };
         let turn = Arc::clone(turn).lock_owned().await;
         let mode = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        Ok(WriteTx { tx: writer.begin_with_options(options).await?, _turn: Some(turn) })
+        Ok(WriteTx::new(writer.begin_with_options(options).await?, self.changes.clone(), Some(turn)))
+    }
+
+    /// What changes of what distributions serve.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Which database this is.
@@ -172,38 +187,6 @@ impl Db {
 pub(crate) struct Connections {
     pub(crate) open: u64,
     pub(crate) idle: u64,
-}
-
-/// A writing transaction; rolled back unless [`WriteTx::commit`] is called.
-#[derive(Debug)]
-pub struct WriteTx {
-    tx: DatabaseTransaction,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl WriteTx {
-    /// Makes the changes permanent and lets the next writer in.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
-    }
-
-    /// Whether this is SQLite (else it is PostgreSQL).
-    pub fn is_sqlite(&self) -> bool {
-        self.tx.get_database_backend() == DbBackend::Sqlite
-    }
-
-    /// Undoes the changes.
-    pub async fn rollback(self) -> Result<()> {
-        Ok(self.tx.rollback().await?)
-    }
-}
-
-impl Deref for WriteTx {
-    type Target = DatabaseTransaction;
-
-    fn deref(&self) -> &DatabaseTransaction {
-        &self.tx
-    }
 }
 
 /// The present, in UTC with the microseconds that both databases keep.

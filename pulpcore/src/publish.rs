@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, 
 use uuid::Uuid;
 
 use crate::content::{checkpoints, grace};
-use crate::db::now;
+use crate::db::{Change, now};
 use crate::error::{Error, Result};
 use crate::models::{
     content_artifact, publication, published_artifact, published_metadata, repository, repository_version,
@@ -90,6 +90,7 @@ impl<'a> Publisher<'a> {
     /// If the database fails, or the version is gone.
     pub async fn complete<P: Publication>(self, row: P::Model) -> Result<publication::Model> {
         let tx = self.cx.db().write().await?;
+        tx.changes(Change::Repository(self.version.repository_id));
         // Publications of one repository are completed one after the other: each sees which it supersedes.
         let repository = repository::Entity::find_by_id(self.version.repository_id).lock(LockType::NoKeyUpdate);
         let repository = repository.one(&*tx).await?.ok_or_else(|| crate::api::not_found("Repository"))?;

@@ -24,6 +24,7 @@ impl Unit {
     fn show(self, number: f64) -> String {
         const MIB: f64 = 1024.0 * 1024.0;
         match self {
+            Self::Seconds if number < 1e-3 => format!("{:.0} µs", number * 1e6),
             Self::Seconds if number < 1.0 => format!("{:.1} ms", number * 1e3),
             Self::Seconds => format!("{number:.2} s"),
             Self::PerSecond => format!("{number:.0}/s"),

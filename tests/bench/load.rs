@@ -15,11 +15,40 @@ pub(crate) type Requests = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 /// Before the clock starts: fills caches and opens connections.
 const WARM_UP: u32 = 5;
 
+/// How much of a body is read at a time; no head is longer.
+const BUFFER: usize = 256 * 1024;
+
+/// What came of sending requests for a while.
+pub(crate) struct Measured {
+    /// Answers in a second.
+    pub(crate) rate: f64,
+    /// Bytes of bodies in a second.
+    pub(crate) throughput: f64,
+    /// How long each answer took, the shortest first.
+    took: Vec<Duration>,
+}
+
+impl Measured {
+    /// How long so many of a hundred answers took at most.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        let nth = (self.took.len() * percent).div_ceil(100).saturating_sub(1);
+        self.took.get(nth).copied().unwrap_or_default()
+    }
+}
+
 /// Sends requests over so many connections for so long; gives how many were answered a second.
 ///
 /// # Errors
 /// When an answer is anything but a success.
 pub(crate) async fn rate(address: &str, connections: u32, time: Duration, requests: &Requests) -> Result<f64> {
+    Ok(measured(address, connections, time, requests).await?.rate)
+}
+
+/// The same with all that can be said about it.
+///
+/// # Errors
+/// As above.
+pub(crate) async fn measured(address: &str, connections: u32, time: Duration, requests: &Requests) -> Result<Measured> {
     let next = Arc::new(AtomicU64::new(0));
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -33,24 +62,32 @@ pub(crate) async fn rate(address: &str, connections: u32, time: Duration, reques
     let clients = open.into_iter().map(|mut connection| {
         let (requests, next) = (Arc::clone(requests), Arc::clone(&next));
         tokio::spawn(async move {
-            let mut answered = 0_u32;
-            while start.elapsed() < time {
-                connection.ask(&requests(next.fetch_add(1, Ordering::Relaxed))).await?;
-                answered += 1;
+            let (mut bytes, mut took) = (0, Vec::new());
+            let mut before = start;
+            while before - start < time {
+                bytes += connection.ask(&requests(next.fetch_add(1, Ordering::Relaxed))).await?;
+                let now = Instant::now();
+                took.push(now - before);
+                before = now;
             }
-            anyhow::Ok(answered)
+            anyhow::Ok((bytes, took))
         })
     });
-    let mut answered = 0;
+    let (mut bytes, mut took) = (0, Vec::new());
     for client in clients.collect::<Vec<_>>() {
-        answered += client.await??;
+        let (more, later) = client.await??;
+        bytes += more;
+        took.extend(later);
     }
-    Ok(f64::from(answered) / start.elapsed().as_secs_f64())
+    let seconds = start.elapsed().as_secs_f64();
+    took.sort_unstable();
+    Ok(Measured { rate: took.len() as f64 / seconds, throughput: bytes as f64 / seconds, took })
 }
 
 /// A connection that stays open.
 struct Connection {
     stream: TcpStream,
+    /// Bodies are read over each other.
     buffer: Vec<u8>,
 }
 
@@ -58,34 +95,35 @@ impl Connection {
     async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024) })
+        Ok(Self { stream, buffer: vec![0; BUFFER] })
     }
 
-    /// Sends a request and reads the answer to its end.
-    async fn ask(&mut self, request: &[u8]) -> Result<()> {
+    /// Sends a request and reads the answer to its end; gives the length of its body.
+    async fn ask(&mut self, request: &[u8]) -> Result<u64> {
         self.stream.write_all(request).await?;
-        self.buffer.clear();
+        let mut have = 0;
         let head = loop {
-            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            have += self.read(have).await?;
+            if let Some(end) = self.buffer[..have].windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
-            self.read().await?;
         };
-        let whole = head + content_length(&self.buffer[..head])?;
-        while self.buffer.len() < whole {
-            self.read().await?;
-        }
         // `HTTP/1.1 2`
-        if self.buffer.get(9) != Some(&b'2') {
-            bail!("an answer is no success: {}", String::from_utf8_lossy(&self.buffer));
+        if self.buffer[9] != b'2' {
+            bail!("an answer is no success: {}", String::from_utf8_lossy(&self.buffer[..have]));
         }
-        Ok(())
+        let length = content_length(&self.buffer[..head])?;
+        let mut left = length - (have - head);
+        while left > 0 {
+            left -= self.read(0).await?;
+        }
+        Ok(length as u64)
     }
 
-    async fn read(&mut self) -> Result<()> {
-        match self.stream.read_buf(&mut self.buffer).await? {
-            0 => bail!("the server closed a connection: {}", String::from_utf8_lossy(&self.buffer)),
-            _ => Ok(()),
+    async fn read(&mut self, have: usize) -> Result<usize> {
+        match self.stream.read(&mut self.buffer[have..]).await? {
+            0 => bail!("the server closed a connection: {}", String::from_utf8_lossy(&self.buffer[..have])),
+            read => Ok(read),
         }
     }
 }

@@ -5,9 +5,11 @@
 //! run, in turns.
 
 mod client;
+mod content;
 mod figure;
 mod lab;
 mod load;
+mod nginx;
 mod rest;
 mod rows;
 #[path = "../support/mod.rs"]
@@ -59,6 +61,8 @@ enum Subject {
     Version,
     /// How long a tiny task takes, and how many of them a second
     Tasks,
+    /// Serving small files and large ones, beside nginx
+    Content,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -118,6 +122,7 @@ async fn subjects(args: &Args, lab: &Lab, databases: &[Database], table: &mut Ta
                 Subject::Rest => rest::measure(lab, database, args.runs, table).await?,
                 Subject::Version => version::measure(lab, database, args.runs, table).await?,
                 Subject::Tasks => tasks::measure(lab, database, args.runs, table).await?,
+                Subject::Content => content::measure(lab, database, args.runs, table).await?,
             }
         }
     }

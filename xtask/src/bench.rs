@@ -4,12 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::{sh, start};
+use crate::{install, sh, start};
 
 /// What goes to the program that measures; it explains itself: `cargo xtask bench sync --help`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `sync`, `rest`, `version` or `tasks`, and how to measure them: `cargo xtask bench sync --help` explains.
+    /// `sync`, `rest`, `version`, `tasks` or `content`, and how to measure them: `cargo xtask bench sync --help` explains.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     measure: Vec<OsString>,
 }
@@ -28,6 +28,9 @@ pub(crate) struct Demo {
 ///
 /// When something does not build, or when what is measured fails or, with `--check`, is slower than promised.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.measure.iter().any(|arg| arg == "content") {
+        install::nginx()?;
+    }
     example("measure", &["--release"], &args.measure)
 }
 

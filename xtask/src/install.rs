@@ -1,4 +1,4 @@
-//! What the tests need from outside the workspace, and how it gets onto this machine.
+//! What the tests and measurements need from outside the workspace, and how it gets onto this machine.
 //!
 //! Only what is missing is installed. Where that cannot be done, the error says what to install by hand.
 
@@ -44,6 +44,14 @@ pub(crate) fn all() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the measurements find nginx, beside which the content service is measured.
+pub(crate) fn nginx() -> Result<()> {
+    if sh::on_path("nginx") || Path::new("/usr/sbin/nginx").is_file() {
+        return Ok(());
+    }
+    debian(&["nginx-light"])
+}
+
 /// The virtual environment of the clients that the tests drive.
 pub(crate) fn clients() -> PathBuf {
     workspace::root().join("target/clients")
@@ -78,17 +86,17 @@ fn debian(packages: &[&str]) -> Result<()> {
     }
     let names = packages.join(" ");
     if !sh::on_path("apt-get") {
-        bail!("the tests need {names}, and this machine has no apt-get: install them and run this again");
+        bail!("this needs {names}, and this machine has no apt-get: install them and run this again");
     }
     let Some(privileged) = Privilege::of_this_user() else {
-        bail!("the tests need {names}: run `sudo apt-get install {names}` and then this again");
+        bail!("this needs {names}: run `sudo apt-get install {names}` and then this again");
     };
     // The lists of a fresh image are empty and those of an old one name versions that are gone. Fetching them first
     // each time would make every run need the network.
     let install = || sh::run(privileged.apt().args(["install", "-y", "--no-install-recommends"]).args(packages));
     let installed = install().or_else(|_| sh::run(privileged.apt().arg("update")).and_then(|()| install()));
     if let Err(error) = installed {
-        bail!("the tests need {names}, which could not be installed: {error}");
+        bail!("this needs {names}, which could not be installed: {error}");
     }
     Ok(())
 }

@@ -340,6 +340,7 @@ async fn change_labels<M: View>(
 ) -> Result<()> {
     find::<M>(cx, noun, id).await?;
     let tx = cx.app.db.write().await?;
+    super::families::writable::say::<M>(&tx, id);
     let row = M::find().filter(column::<M>("pulp_id").eq(id)).one(&*tx).await?;
     let row = row.ok_or_else(|| super::not_found(noun.model))?;
     let mut labels = row.labels().cloned().unwrap_or_default();

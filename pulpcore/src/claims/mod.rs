@@ -121,6 +121,11 @@ impl Claims {
             .find(|claim| urls.iter().any(|url| url.overlaps(&claim.space)))
     }
 
+    /// Whether others have claims within the content prefix.
+    pub(crate) fn are_within_content(&self) -> bool {
+        self.within_content().next().is_some()
+    }
+
     /// The claims within the content prefix, as paths below it.
     fn within_content(&self) -> impl Iterator<Item = &[String]> {
         let inner = self.all.iter().filter(|claim| !matches!(claim.holder, Holder::Content));

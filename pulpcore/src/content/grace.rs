@@ -28,7 +28,7 @@ pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Optio
     }
     let mut sql = Sql::new(app);
     let text = file_query(&mut sql, source.distribution_id, path);
-    resolve::found(app, &text, sql).await
+    resolve::found(app, &text, sql, path).await
 }
 
 /// The publication that a distribution serves.

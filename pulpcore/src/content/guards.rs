@@ -16,6 +16,7 @@ use sea_orm::{EntityTrait, QuerySelect};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::db::{Change, Db, Hears};
 use crate::error::{Error, Result};
 use crate::models::content_guard;
 use crate::plugin::{Compiled, Family, GuardRequest, Hooks};
@@ -47,6 +48,17 @@ pub(crate) struct Guards {
     changes: AtomicU64,
 }
 
+impl Hears for Guards {
+    fn changed(&self, changes: &[Change]) {
+        if changes.iter().any(|change| matches!(change, Change::Guard(_) | Change::Everything)) {
+            self.forget();
+        }
+    }
+
+    /// Unheard changes are seen when a guard is looked at the next time, which is soon.
+    fn hears(&self, _hears: bool) {}
+}
+
 #[derive(Clone)]
 struct Known {
     compiled: Arc<dyn Compiled>,
@@ -56,8 +68,12 @@ struct Known {
 }
 
 impl Guards {
-    pub(crate) fn new() -> Self {
-        Self::looking_every(FRESH)
+    /// They are read again when a change is made, or heard of.
+    pub(crate) fn hearing(db: &Db) -> Arc<Self> {
+        let guards = Arc::new(Self::looking_every(FRESH));
+        let hears: Arc<dyn Hears> = Arc::<Self>::clone(&guards);
+        db.changes().subscribe(Arc::downgrade(&hears));
+        guards
     }
 
     fn looking_every(fresh: Duration) -> Self {
@@ -68,14 +84,8 @@ impl Guards {
         }
     }
 
-    /// Has a guard read again, because it has changed.
-    pub(crate) fn forget(&self, guard: Uuid) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.known.invalidate(&guard);
-    }
-
-    /// Has all of them read again: because one is gone, which others may hold, or because nobody knows which has changed.
-    pub(crate) fn forget_all(&self) {
+    /// Has all of them read again: one that has changed, or is gone, may be held by others.
+    fn forget(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.known.invalidate_all();
     }
@@ -206,7 +216,7 @@ mod tests {
 
         ask(&guards, app, known).await.unwrap();
         assert!(matches!(ask(&guards, app, unknown).await, Err(Error::Unavailable(_))));
-        guards.forget(known);
+        guards.forget();
         assert!(matches!(ask(&guards, app, known).await, Err(Error::Unavailable(_))), "it may have changed");
     }
 

@@ -7,7 +7,8 @@ use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
 
-use super::resolve::{self, File, Source, Stored};
+use super::resolve::{self, File, Source};
+use super::stored::Stored;
 use super::{Ask, Content, guards};
 use crate::error::{Error, Result};
 use crate::models::artifact;
@@ -83,7 +84,7 @@ impl Offer {
     /// [`Error::Unavailable`] and [`Error::Internal`] only.
     pub async fn file(&self, cx: &LiveCx, path: &str) -> Result<Option<Response>> {
         match resolve::file(&self.content.0.app, &self.source, path).await? {
-            Some(file) => self.content.0.file(file, path, &ask(cx, path)).await,
+            Some(file) => self.content.0.file(&file, path, &ask(cx, path)).await,
             None => Ok(None),
         }
     }
@@ -96,7 +97,7 @@ impl Offer {
     pub async fn unit(&self, cx: &LiveCx, unit: Uuid) -> Result<Option<Response>> {
         let Some(version) = self.version() else { return Ok(None) };
         match resolve::unit(&self.content.0.app, version, unit).await? {
-            Some((file, name)) => self.content.0.file(file, &name, &ask(cx, &name)).await,
+            Some((file, name)) => self.content.0.file(&file, &name, &ask(cx, &name)).await,
             None => Ok(None),
         }
     }
@@ -107,14 +108,9 @@ impl Offer {
     /// # Errors
     /// [`Error::NotFound`] if the storage does not have it.
     pub async fn artifact(&self, cx: &LiveCx, artifact: &artifact::Model, name: &str) -> Result<Response> {
-        let stored = Stored {
-            file: artifact.file.clone(),
-            size: artifact.size,
-            sha256: artifact.sha256.clone(),
-            stored_at: artifact.pulp_created,
-        };
+        let stored = Stored::new(artifact.file.clone(), artifact.size, &artifact.sha256, artifact.pulp_created, name)?;
         let file = File { content_artifact: None, stored: Some(stored) };
-        let response = self.content.0.file(file, name, &ask(cx, name)).await?;
+        let response = self.content.0.file(&file, name, &ask(cx, name)).await?;
         response.ok_or_else(|| Error::NotFound("Not found.".to_owned()))
     }
 }

@@ -1,10 +1,13 @@
 //! The content service: a path becomes a distribution, then a publication or a repository version, then bytes.
 //!
-//! A distribution's guard is asked on every request, before anything is looked up (`guards`).
+//! A distribution's guard is asked on every request, before anything is looked up in it (`guards`).
 //!
-//! A request costs two indexed queries (`resolve`), and two more where nothing is found, and a read from the storage
-//! (`stored`); answering for what is stored never writes. What is only known to a remote is fetched while it is served
-//! (`on_demand`); directories are listed (`listing`). Errors are short texts, as Pulp's content service sends them.
+//! What was resolved before is remembered (`cache`) and costs no query; whoever changes what is served says so, and every
+//! process hears it (`heard`). What is new costs two indexed queries (`resolve`), one if its distribution is known. Then
+//! comes a read from the storage (`stored`), unless it is small and in memory (`memory`); answering for what is stored never
+//! writes. What was served before is served while the database is away, for as long as the settings say (`lookups`). What
+//! is only known to a remote is fetched while it is served (`on_demand`); directories are listed (`listing`). Errors are
+//! short texts, as Pulp's content service sends them.
 //!
 //! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
 //! distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
@@ -14,14 +17,19 @@
 //! the distribution's remote (`pull_through`). Where checkpoints are served, the path
 //! chooses the publication (`checkpoints`).
 
+mod cache;
 pub(crate) mod checkpoints;
 mod client_certificate;
 mod conditions;
 pub(crate) mod grace;
 mod guards;
+#[cfg(feature = "postgres")]
+pub(crate) mod heard;
 mod listing;
 mod live;
+mod lookups;
 mod media;
+mod memory;
 mod on_demand;
 mod path;
 mod pull_through;
@@ -43,16 +51,20 @@ use axum::routing::any;
 use bytes::Bytes;
 use futures::stream;
 
+use self::cache::{Age, Kept};
 use self::checkpoints::Choice;
 pub use self::client_certificate::ClientCertificate;
 pub(crate) use self::guards::Guards;
 pub use self::live::Offer;
+use self::lookups::{Lookups, Origin};
 use self::media::{media_type, say_cache_control};
+use self::memory::Memory;
 use self::on_demand::OnDemand;
 use self::resolve::{File, Source};
 use crate::app::App;
+use crate::db::is_away;
 use crate::error::{Error, Result};
-use crate::metrics::content::Counted;
+use crate::metrics::content::{Counted, Look};
 use crate::models::distribution;
 use crate::plugin::{Asked, ContentCx, DistributionHooks, Family, Hooks};
 use crate::registry;
@@ -60,6 +72,19 @@ use crate::telemetry::correlation_id;
 
 /// How many bytes the whole file has, in every answer about one, as in Pulp.
 const ARTIFACT_SIZE: HeaderName = HeaderName::from_static("x-pulp-artifact-size");
+
+/// Whether an answer was remembered, as in Pulp: `HIT` or `MISS`.
+const CACHE: HeaderName = HeaderName::from_static("x-pulp-cache");
+
+/// What a request says that changes the answer about a stored file.
+const CONDITIONS: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+];
 
 /// The routes of the content service, under the whole path: merge it, do not nest it.
 ///
@@ -74,7 +99,13 @@ pub(crate) struct Content(Arc<Service>);
 
 impl Content {
     pub(crate) fn new(app: App) -> Self {
-        Self(Arc::new(Service { on_demand: OnDemand::new(app.clone()), app }))
+        let memory = Arc::new(Memory::new(app.settings.content_memory_mb.saturating_mul(1024 * 1024)));
+        Self(Arc::new(Service {
+            on_demand: OnDemand::new(app.clone(), Arc::clone(&memory)),
+            lookups: Lookups::new(app.clone()),
+            memory,
+            app,
+        }))
     }
 
     /// See [`router`].
@@ -87,12 +118,34 @@ impl Content {
         }
         router.with_state(Arc::clone(&self.0))
     }
+
+    /// The answer to a request for a file that is remembered and in memory: no waiting, no routes, nothing asked.
+    pub(crate) fn answer_at_once(&self, parts: &Parts) -> Option<Response> {
+        let app = &self.0.app;
+        let is_head = parts.method == Method::HEAD;
+        // Others may claim what lies below the prefix. What is encoded can wait until it is decoded, and a range of what
+        // has no body until it is taken away.
+        if !(is_head || parts.method == Method::GET)
+            || app.claims.are_within_content()
+            || parts.uri.path().contains('%')
+            || is_head && parts.headers.contains_key(header::RANGE)
+        {
+            return None;
+        }
+        let counted = app.traffic.begins();
+        let (response, kept) = self.0.serve_at_once(parts)?;
+        counted.leads_to(&kept.found.base_path);
+        app.traffic.looked(Look::Hit);
+        Some(counted.answered(finished(response), is_head))
+    }
 }
 
 /// What the requests share.
 struct Service {
     app: App,
     on_demand: OnDemand,
+    lookups: Lookups,
+    memory: Arc<Memory>,
 }
 
 /// What is asked for.
@@ -108,13 +161,24 @@ struct Ask<'a> {
     parts: &'a Parts,
 }
 
+impl Ask<'_> {
+    /// Whether the whole file is wanted, whatever the client has.
+    fn is_plain(&self) -> bool {
+        CONDITIONS.iter().all(|name| !self.headers.contains_key(name))
+    }
+}
+
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
     let counted = service.app.traffic.begins();
     let is_head = request.method() == Method::HEAD;
-    let mut response = service.answer(request.into_parts().0, &counted).await;
-    // A file is what its name says, whatever a browser makes of its bytes.
+    let response = service.answer(request.into_parts().0, &counted).await;
+    counted.answered(finished(response), is_head)
+}
+
+/// What every answer says: a file is what its name says, whatever a browser makes of its bytes.
+fn finished(mut response: Response) -> Response {
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    counted.answered(response, is_head)
+    response
 }
 
 impl Service {
@@ -143,12 +207,37 @@ impl Service {
         }
     }
 
+    /// What is remembered and needs no waiting: nothing else of the server's is asked.
+    fn serve_at_once(&self, parts: &Parts) -> Option<(Response, Arc<Kept<Source>>)> {
+        let raw = parts.uri.path();
+        let below = raw.strip_prefix(self.app.settings.content_path_prefix.as_str())?;
+        let head = parts.method == Method::HEAD;
+        let ask = Ask { raw, path: below, query: parts.uri.query(), head, headers: &parts.headers, parts };
+        let (kept, Age::Fresh) = self.lookups.cache.source(ask.path)? else { return None };
+        let source = &kept.found;
+        let path = ask.path[source.base_path.len()..].trim_start_matches('/');
+        let is_file = !path.is_empty() && !path.ends_with('/');
+        if source.content_guard_id.is_some() || source.checkpoint || !is_file || asked(source, path) == Asked::First {
+            return None;
+        }
+        let (file, Age::Fresh) = self.lookups.cache.file(source.snapshot()?, path)? else { return None };
+        let mut response = stored::respond_at_once(&self.memory, file.found.stored.as_ref()?, &ask)?;
+        response.headers_mut().insert(CACHE, HeaderValue::from_static("HIT"));
+        Some((say_cache_control(response, source, path), kept))
+    }
+
     /// `None` is a 404.
     async fn serve(&self, ask: &Ask<'_>, counted: &Counted) -> Result<Option<Response>> {
-        let Some(source) = resolve::source(&self.app, ask.path).await? else {
+        let Some(found) = self.lookups.source(ask.path).await? else {
             return listing::distributions(&self.app, ask).await;
         };
+        let (source, from) = (&found.kept.found, found.from);
         counted.leads_to(&source.base_path);
+        self.app.traffic.looked(match from {
+            Origin::Cache => Look::Hit,
+            Origin::Database => Look::Miss,
+            Origin::BeforeItWentAway => Look::Stale,
+        });
         if let Some(guard) = source.content_guard_id {
             guards::permit(&self.app, guard, ask.parts).await?;
         }
@@ -158,26 +247,26 @@ impl Service {
         if rest.is_empty() || is_bare_checkpoint {
             return Ok(Some(with_slash(ask.raw)));
         }
-        let asked = asked(&source, path);
+        let asked = asked(source, path);
         if asked == Asked::First
-            && let Some(response) = self.ask_plugin(&source, path).await?
+            && let Some(response) = self.ask_plugin(source, path).await?
         {
             return Ok(Some(response));
         }
         let found = match source.checkpoint {
             true => match checkpoints::choose(&self.app, source.clone(), path, ask).await? {
-                Choice::Within(checkpoint, path) => self.below(&checkpoint, path, ask).await?,
+                Choice::Within(checkpoint, path) => self.below(&checkpoint, Origin::Database, path, ask).await?,
                 Choice::Answer(response) => Some(response),
                 Choice::Nothing => None,
             },
-            false => self.below(&source, path, ask).await?,
+            false => self.below(source, from, path, ask).await?,
         };
         let found = match found {
-            None if asked == Asked::Last => self.ask_plugin(&source, path).await?,
+            None if asked == Asked::Last => self.ask_plugin(source, path).await?,
             found => found,
         };
         let found = match found {
-            None if !source.checkpoint => pull_through::respond(self, &source, path, ask).await?,
+            None if !source.checkpoint => pull_through::respond(self, source, path, ask).await?,
             found => found,
         };
         match found {
@@ -187,12 +276,12 @@ impl Service {
     }
 
     /// What a publication or a version has at a path, which begins with no slash.
-    async fn below(&self, source: &Source, path: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
+    async fn below(&self, source: &Source, from: Origin, path: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
         let is_folder = path.is_empty() || path.ends_with('/');
         let name = if is_folder { format!("{path}index.html") } else { path.to_owned() };
         let said = |response| say_cache_control(response, source, &name);
-        if let Some(file) = resolve::file(&self.app, source, &name).await? {
-            return Ok(self.file(file, &name, ask).await?.map(said));
+        if let Some(answered) = self.find(source, from, &name, ask).await? {
+            return Ok(answered.map(said));
         }
         if is_folder {
             return Ok(listing::folder(&self.app, source, path, ask).await?.map(said));
@@ -201,14 +290,32 @@ impl Service {
             return Ok(Some(with_slash(ask.raw)));
         }
         let Some(file) = grace::file(&self.app, source, path).await? else { return Ok(None) };
-        Ok(self.file(file, path, ask).await?.map(said))
+        Ok(self.file(&file, path, ask).await?.map(said))
     }
 
-    async fn file(&self, file: File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
+    /// The file of that name in what a distribution serves. `None` if there is none; then what is inside says whether it
+    /// could be had.
+    async fn find(&self, source: &Source, from: Origin, name: &str, ask: &Ask<'_>) -> Result<Option<Option<Response>>> {
+        loop {
+            let Some(file) = self.lookups.file(source, name).await? else { return Ok(None) };
+            let is_hit = from != Origin::Database && file.from != Origin::Database;
+            let answer = self.file(&file.kept.found, name, ask).await?;
+            // What was remembered may have lost its bytes without a word: it is looked up again, once.
+            if answer.is_none() && file.from != Origin::Database && file.kept.found.stored.is_some() {
+                if let Some(snapshot) = source.snapshot() {
+                    self.lookups.cache.forget_file(snapshot, name);
+                }
+                continue;
+            }
+            return Ok(Some(answer.map(|response| self.marked(response, is_hit))));
+        }
+    }
+
+    async fn file(&self, file: &File, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
         if let Some(stored) = &file.stored {
-            match stored::respond(&self.app, stored, name, ask).await {
+            match stored::respond(&self.app, &self.memory, stored, ask).await {
                 Err(Error::NotFound(_)) => {
-                    tracing::error!(path = stored.file, "an artifact is missing in the storage");
+                    tracing::error!(path = &*stored.file, "an artifact is missing in the storage");
                 }
                 outcome => return outcome.map(Some),
             }
@@ -217,6 +324,14 @@ impl Service {
             Some(unit) => self.on_demand.respond(unit, name, ask).await,
             None => Ok(None),
         }
+    }
+
+    /// Says whether an answer was remembered, as Pulp does while its cache is on.
+    fn marked(&self, mut response: Response, is_hit: bool) -> Response {
+        if self.lookups.cache.is_on() {
+            response.headers_mut().insert(CACHE, HeaderValue::from_static(if is_hit { "HIT" } else { "MISS" }));
+        }
+        response
     }
 
     async fn ask_plugin(&self, source: &Source, path: &str) -> Result<Option<Response>> {
@@ -275,6 +390,7 @@ fn failed(error: &Error, headers: &HeaderMap) -> Response {
         Error::Conflict(_) | Error::Canceled => StatusCode::CONFLICT,
         Error::Upstream { .. } => StatusCode::BAD_GATEWAY,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        error if is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     if status == StatusCode::UNAUTHORIZED {

@@ -47,6 +47,7 @@ pub(super) use self::sources::Promised;
 use self::sources::Sources;
 use self::writing::Writing;
 use super::conditions::{Version, Wanted};
+use super::memory::Memory;
 use super::ranges::{content_range, unsatisfiable};
 use super::stored;
 use super::{ARTIFACT_SIZE, Ask, empty, media_type};
@@ -63,6 +64,7 @@ pub(super) struct OnDemand(Arc<Shared>);
 /// What all downloads share.
 struct Shared {
     app: App,
+    memory: Arc<Memory>,
     sources: Sources,
     flights: Arc<Flights>,
     writing: Writing,
@@ -85,8 +87,9 @@ pub(super) enum Failure {
 }
 
 impl OnDemand {
-    pub(super) fn new(app: App) -> Self {
+    pub(super) fn new(app: App, memory: Arc<Memory>) -> Self {
         Self(Arc::new(Shared {
+            memory,
             sources: Sources::new(app.clone()),
             app,
             flights: Arc::default(),
@@ -129,7 +132,9 @@ impl OnDemand {
         let mut follower = self.0.flights.join(cargo.purpose.key(), begin);
         let told = match follower.begun().await? {
             Beginning::Begun(told) => told,
-            Beginning::Stored(stored) => return stored::respond(&self.0.app, &stored, name, ask).await.map(Ok),
+            Beginning::Stored(stored) => {
+                return stored::respond(&self.0.app, &self.0.memory, &stored, ask).await.map(Ok);
+            }
             Beginning::Failed(Failure::NoRoom) => return alone::respond(&self.0, &cargo, name, ask).await,
             Beginning::Failed(failure) => return Ok(Err(failure)),
         };

@@ -23,7 +23,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::on_demand::{Cargo, Failure, Head, Promised, Purpose, Told, broken_off, head};
-use super::resolve::{ARTIFACT, File, Source, Stored};
+use super::resolve::{ARTIFACT, File, Source};
+use super::stored::Stored;
 use super::{Ask, Service, text};
 use crate::api::families::upload::AddRemove;
 use crate::app::App;
@@ -78,7 +79,7 @@ pub(super) async fn respond(service: &Service, source: &Source, path: &str, ask:
     let pulled = Arc::new(pulled);
     if let Some(known) = known(app, &pulled).await? {
         add(app, &pulled, known.unit).await;
-        return service.file(known.file, path, ask).await;
+        return service.file(&known.file, path, ask).await;
     }
     let promised =
         Promised::unknown(pulled.url.clone(), Arc::clone(&pulled.remote), app.settings.max_pull_through_size);
@@ -136,13 +137,9 @@ pub(super) async fn known(app: &App, pulled: &Pulled) -> Result<Option<Known>> {
     );
     let values = vec![pulled.path.as_str().into(), pulled.remote.pulp_id.into(), pulled.url.as_str().into()];
     let found: Option<Row> = rows(app.db.read(), &sql, values).await?.pop();
-    Ok(found.map(|row| Known {
-        unit: row.content_id,
-        file: File {
-            content_artifact: Some(row.content_artifact_id),
-            stored: Stored::of(row.file, row.size, row.sha256, row.stored_at),
-        },
-    }))
+    let Some(row) = found else { return Ok(None) };
+    let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at, &pulled.path)?;
+    Ok(Some(Known { unit: row.content_id, file: File { content_artifact: Some(row.content_artifact_id), stored } }))
 }
 
 /// Answers HEAD: asks the remote, and hangs up when it has begun to answer.

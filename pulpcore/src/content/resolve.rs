@@ -9,6 +9,8 @@ use sea_orm::{DbBackend, FromQueryResult, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::cache::Snapshot;
+use super::stored::Stored;
 use crate::app::App;
 use crate::db::rows;
 use crate::error::Result;
@@ -40,6 +42,8 @@ pub(super) struct Source {
     pub(super) number: Option<i64>,
     /// Where paths are asked for that it does not hold (`pull_through`).
     pub(super) remote_id: Option<Uuid>,
+    /// The repository whose changes may change what is served, also while nothing of it is.
+    pub(super) bound_to: Option<Uuid>,
 }
 
 impl Source {
@@ -49,6 +53,14 @@ impl Source {
             return None;
         }
         self.repository_id.zip(self.number)
+    }
+
+    /// What files are looked up in; none if it serves nothing.
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        match self.publication_id {
+            Some(publication) => Some(Snapshot::Publication(publication)),
+            None => self.version().map(|(repository, number)| Snapshot::Version(repository, number)),
+        }
     }
 }
 
@@ -61,30 +73,9 @@ pub(super) struct File {
     pub(super) stored: Option<Stored>,
 }
 
-/// Bytes in the storage.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) file: String,
-    pub(super) size: i64,
-    pub(super) sha256: String,
-    pub(super) stored_at: OffsetDateTime,
-}
-
-impl Stored {
-    /// What [`ARTIFACT`] found; none where there is no artifact.
-    pub(super) fn of(
-        file: Option<String>,
-        size: Option<i64>,
-        sha256: Option<String>,
-        stored_at: Option<OffsetDateTime>,
-    ) -> Option<Self> {
-        Some(Self { file: file?, size: size?, sha256: sha256?, stored_at: stored_at? })
-    }
-}
-
 /// The distribution that a path leads into.
 pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
-    let prefixes = prefixes(path);
+    let prefixes: Vec<_> = prefixes(path).collect();
     if prefixes.is_empty() {
         return Ok(None);
     }
@@ -97,11 +88,11 @@ pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
 pub(super) async fn file(app: &App, source: &Source, path: &str) -> Result<Option<File>> {
     let mut sql = Sql::new(app);
     let Some(text) = file_query(&mut sql, source, path) else { return Ok(None) };
-    found(app, &text, sql).await
+    found(app, &text, sql, path).await
 }
 
-/// The one row at most of a query for [`ARTIFACT`] and `content_artifact_id`.
-pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File>> {
+/// The one row at most of a query for [`ARTIFACT`] and `content_artifact_id`, as the file at a path.
+pub(super) async fn found(app: &App, text: &str, sql: Sql, path: &str) -> Result<Option<File>> {
     #[derive(FromQueryResult)]
     struct Row {
         content_artifact_id: Option<Uuid>,
@@ -111,10 +102,9 @@ pub(super) async fn found(app: &App, text: &str, sql: Sql) -> Result<Option<File
         stored_at: Option<OffsetDateTime>,
     }
     let found: Option<Row> = rows(app.db.read(), text, sql.values).await?.pop();
-    Ok(found.map(|row| File {
-        content_artifact: row.content_artifact_id,
-        stored: Stored::of(row.file, row.size, row.sha256, row.stored_at),
-    }))
+    let Some(row) = found else { return Ok(None) };
+    let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at, path)?;
+    Ok(Some(File { content_artifact: row.content_artifact_id, stored }))
 }
 
 /// The file of a unit of a version, and its name.
@@ -131,10 +121,9 @@ pub(super) async fn unit(app: &App, version: (Uuid, i64), unit: Uuid) -> Result<
     let mut sql = Sql::new(app);
     let text = unit_query(&mut sql, version, unit);
     let found: Option<Row> = rows(app.db.read(), &text, sql.values).await?.pop();
-    Ok(found.map(|row| {
-        let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at);
-        (File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)
-    }))
+    let Some(row) = found else { return Ok(None) };
+    let stored = Stored::of(row.file, row.size, row.sha256, row.stored_at, &row.relative_path)?;
+    Ok(Some((File { content_artifact: Some(row.content_artifact_id), stored }, row.relative_path)))
 }
 
 /// Whether there is anything below a path, which does not end in a slash.
@@ -159,7 +148,9 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
     format!(
         "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
            COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
-           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, d.remote_id \
+           p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, d.remote_id, \
+           COALESCE(d.repository_id, (SELECT b.repository_id FROM core_repositoryversion b \
+             WHERE b.pulp_id = d.repository_version_id)) AS bound_to \
          FROM core_distribution d \
          LEFT JOIN core_publication p ON p.complete AND p.pulp_id = {publication} \
          LEFT JOIN core_repositoryversion v ON v.pulp_id = CASE \
@@ -227,8 +218,8 @@ fn unit_query(sql: &mut Sql, version: (Uuid, i64), unit: Uuid) -> String {
     let unit = sql.bind(unit);
     let is_member = sql.is_member("m", version);
     format!(
-        "SELECT c.pulp_id AS content_artifact_id, c.relative_path, a.file, a.size, a.sha256, \
-           a.pulp_created AS stored_at FROM core_contentartifact c \
+        "SELECT c.pulp_id AS content_artifact_id, c.relative_path, {ARTIFACT} \
+         FROM core_contentartifact c \
          LEFT JOIN core_artifact a ON a.pulp_id = c.artifact_id \
          WHERE c.content_id = {unit} \
          AND EXISTS (SELECT 1 FROM core_repositorycontent m WHERE m.content_id = c.content_id AND {is_member}) \
@@ -317,11 +308,9 @@ impl Sql {
 }
 
 /// The base paths that a path can lie under.
-fn prefixes(path: &str) -> Vec<&str> {
+pub(super) fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let mut prefixes: Vec<_> = ends.take(DEEPEST).map(|end| &path[..end]).filter(|base| !base.is_empty()).collect();
-    prefixes.dedup();
-    prefixes
+    ends.take(DEEPEST).map(|end| &path[..end]).filter(|base| !base.is_empty())
 }
 
 #[cfg(test)]
@@ -330,6 +319,7 @@ mod tests {
 
     #[test]
     fn a_path_may_lie_under_each_of_its_beginnings() {
+        let prefixes = |path| prefixes(path).collect::<Vec<_>>();
         assert_eq!(prefixes("a/b//c"), ["a", "a/b", "a/b/", "a/b//c"]);
         assert_eq!(prefixes("a/"), ["a", "a/"]);
         assert!(prefixes("").is_empty());
@@ -382,6 +372,7 @@ mod tests {
             repository_id: Some(Uuid::nil()),
             number: Some(1),
             remote_id: None,
+            bound_to: None,
         };
         assert!(file(app, &source, "b17/17").await.unwrap().is_some());
         let mut queries = Vec::new();

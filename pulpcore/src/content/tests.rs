@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod cached;
 #[cfg(all(feature = "testkit", feature = "postgres"))]
 mod edge;
 mod listings;

@@ -27,7 +27,7 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::auth::{self, Refused, downloader};
-use crate::db::{WriteTx, rows_per_statement};
+use crate::db::{Change, WriteTx, rows_per_statement};
 use crate::error::{Error, Invalid, Result};
 use crate::models::{content_guard, user};
 use crate::plugin::{Beside, ContentGuard, Detail, Family, GuardRequest, Noun, register};
@@ -295,8 +295,8 @@ fn change_role(name: &'static str) -> Endpoint {
                 _ => remove(&tx, guard, &users).await,
             };
             changed?;
+            tx.changes(Change::Guard(guard));
             tx.commit().await?;
-            cx.app.guards.forget(guard);
             let NestedRole { users, groups, role } = body;
             Ok(answer(StatusCode::CREATED, &NestedRoleResponse { users, groups, role }))
         }

@@ -81,7 +81,6 @@ pub(crate) struct Series {
 
 /// What a look into the cache of the content service gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the cache counts its looks with it"))]
 pub(crate) enum Look {
     /// What is there now.
     Hit,
@@ -117,13 +116,11 @@ impl Traffic {
     }
 
     /// The cache was looked into.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the cache counts its looks with it"))]
     pub(crate) fn looked(&self, look: Look) {
         self.0.cache[look as usize].fetch_add(1, Relaxed);
     }
 
     /// The cache says whether it could serve something without the database.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the cache says so"))]
     pub(crate) fn remembers(&self, remembered: bool) {
         self.0.remembered.store(remembered, Relaxed);
     }
@@ -227,12 +224,6 @@ impl Counted {
     /// It led into this distribution.
     pub(crate) fn leads_to(&self, base_path: &str) {
         self.series.get_or_init(|| self.traffic.distribution(base_path));
-    }
-
-    /// The same, for who remembers.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the cache remembers where requests are counted"))]
-    pub(crate) fn is_of(&self, series: &Arc<Series>) {
-        self.series.get_or_init(|| Arc::clone(series));
     }
 
     /// It is answered so.

@@ -7,8 +7,8 @@ use std::pin::Pin;
 
 use axum::response::Response;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult,
-    IdenStatic, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use super::task::{Prepared, Task};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
 use crate::api::validate::BodySchema;
+use crate::db::Writing;
 use crate::error::Result;
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
@@ -142,8 +143,8 @@ pub struct Noun {
     pub(crate) check: fn(Object) -> Result<()>,
     /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
     pub(crate) read: fn(&QueryResult, &str) -> Result<String>,
-    pub(crate) insert: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
-    pub(crate) update: for<'a> fn(&'a DatabaseTransaction, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) insert: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
+    pub(crate) update: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
     pub(crate) hooks: Hooks,
 }
 
@@ -160,10 +161,9 @@ pub(crate) enum Hooks {
 pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
-    pub(crate) upload: for<'a> fn(&'a DatabaseTransaction, Object, &'a artifact::Model, Uuid) -> Answer<'a, Uploaded>,
+    pub(crate) upload: for<'a> fn(&'a Writing, Object, &'a artifact::Model, Uuid) -> Answer<'a, Uploaded>,
     /// The same for a file that was pulled through, by its path; none if no unit is made of it.
-    pub(crate) pulled:
-        for<'a> fn(&'a DatabaseTransaction, &'a str, &'a artifact::Model, Uuid) -> Answer<'a, Option<Uploaded>>,
+    pub(crate) pulled: for<'a> fn(&'a Writing, &'a str, &'a artifact::Model, Uuid) -> Answer<'a, Option<Uploaded>>,
 }
 
 /// A unit that came from an upload, or was pulled through.
@@ -397,7 +397,7 @@ pub(crate) fn key<E: EntityTrait>() -> E::Column {
 }
 
 /// Inserts a detail row under a master's key.
-pub(crate) async fn insert<E: Detail>(tx: &DatabaseTransaction, id: Uuid, row: E::Model) -> Result<()> {
+pub(crate) async fn insert<E: Detail>(tx: &Writing, id: Uuid, row: E::Model) -> Result<()> {
     let mut columns = row.into_active_model().reset_all();
     columns.set(key::<E>(), DbValue::from(id));
     E::insert(columns).exec_without_returning(tx).await?;
@@ -408,7 +408,7 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
     columns.iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-async fn found_or_made<E: Content>(tx: &DatabaseTransaction, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
+async fn found_or_made<E: Content>(tx: &Writing, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
     let Upload { row, relative_path } = unit;
     let mut same = E::find();
     for column in E::NATURAL_KEY {

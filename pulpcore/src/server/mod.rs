@@ -5,6 +5,7 @@
 
 mod access;
 mod edge;
+mod front;
 mod grants;
 mod health;
 mod listen;
@@ -105,7 +106,7 @@ pub async fn start(mut settings: Settings, chosen: &[&str]) -> Result<Running> {
         }
     }
     let mut background = tell_events(&app);
-    background.extend(carry_wake_ups(&app).into_iter().chain(watching));
+    background.extend(carry_wake_ups(&app).into_iter().chain(carry_changes(&app)).chain(watching));
     let working = is(Role::Worker).then(|| tokio::spawn(work(app.clone(), stop.clone())));
     claims::warn(&app).await;
     let address = listener.address();
@@ -163,6 +164,10 @@ impl Running {
         for task in self.background {
             task.abort();
             let _ = task.await;
+        }
+        #[cfg(feature = "postgres")]
+        if let Err(error) = crate::content::heard::tell_rest(&self.app.db).await {
+            tracing::warn!(error = error.log(), "Other processes do not know what has changed.");
         }
         #[cfg(feature = "otel")]
         if let Some(exporting) = self.exporting {
@@ -254,6 +259,18 @@ fn tell_events(app: &App) -> Vec<JoinHandle<()>> {
 fn carry_wake_ups(app: &App) -> Option<JoinHandle<()>> {
     (!app.db.is_sqlite() && app.settings.reads_queue())
         .then(|| tokio::spawn(crate::tasking::wake::carry(app.queue.clone())))
+}
+
+/// What changes of what distributions serve, to and from other processes.
+#[cfg(feature = "postgres")]
+fn carry_changes(app: &App) -> Option<JoinHandle<()>> {
+    let carry = || crate::content::heard::carry(app.db.clone(), app.settings.has_role(Role::Content));
+    (!app.db.is_sqlite()).then(|| tokio::spawn(carry()))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn carry_changes(_app: &App) -> Option<JoinHandle<()>> {
+    None
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -13,6 +13,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tower::ServiceExt;
 
+use super::front::Front;
 use super::{access, health};
 use crate::api::catalog::{Catalog, long_root, roots};
 use crate::app::App;
@@ -84,12 +85,16 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
         rest = rest.route("/", get(move || async move { Redirect::temporary(&docs) }));
     }
     let spaces = Arc::new(Spaces { app: app.clone(), owners, rest });
-    Router::new()
+    let router = Router::new()
         .fallback(answer)
         .with_state(spaces)
         // Bodies are bounded where they are read, by the settings.
         .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::from_fn(access::log))
+        .layer(axum::middleware::from_fn(access::log));
+    match is(Role::Content) {
+        true => Front::of(service, router),
+        false => router,
+    }
 }
 
 async fn answer(State(spaces): State<Arc<Spaces>>, request: Request) -> Response {

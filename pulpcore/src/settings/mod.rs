@@ -146,6 +146,15 @@ pub struct Settings {
     pub max_pull_through_size: u64,
     /// Whether a guarded distribution is left out of the listing of distributions.
     pub hide_guarded_distributions: bool,
+    /// For how many seconds the content service takes what it has resolved as unchanged, if it has not heard that it
+    /// changed; 0 asks the database for every request.
+    pub content_cache_ttl: u64,
+    /// How many files, and how many distributions, the content service remembers at most.
+    pub content_cache_entries: u64,
+    /// For how many seconds after that it still serves what it remembers while the database is away; 0 never does.
+    pub content_stale_ttl: u64,
+    /// The most memory, in MiB, in which the content service holds artifacts of up to 64 KiB; 0 holds none.
+    pub content_memory_mb: u64,
     /// Whether an artifact is forced to the disk before it counts as stored. Turning this off is faster and loses
     /// files in a power cut.
     pub durable: bool,
@@ -316,6 +325,10 @@ impl Settings {
             remote_content_fetch_failure_cooldown: 300,
             max_pull_through_size: 64 * 1024 * MIB,
             hide_guarded_distributions: false,
+            content_cache_ttl: 600,
+            content_cache_entries: 30_000,
+            content_stale_ttl: 3600,
+            content_memory_mb: 32,
             durable: true,
             sync_max_in_flight_mb: 64,
             sync_batch_size: 500,

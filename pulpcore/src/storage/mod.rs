@@ -8,6 +8,7 @@
 //! The bytes lie in a local folder (the default) or in any [`ObjectStore`], under the paths that Pulp uses.
 
 mod barrier;
+mod buffers;
 mod cloud;
 mod digest;
 mod folder;

@@ -1,19 +1,26 @@
-//! Bytes going out: whole or a range, in large blocks, read ahead by one.
+//! Bytes going out: whole or a range, in large blocks.
+//!
+//! What the system has in its page cache is copied where it is asked for: a trip to another thread and back would take as
+//! long as the copy. What it has not is read on a thread that may block; where the file system cannot tell (network file
+//! systems), each block is, one ahead of the reader.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use tokio::task::JoinHandle;
 
+use super::buffers::Buffer;
 use super::{blocking, is_absent, joined, not_found};
 use crate::error::Result;
 
 /// The unit in which files are read. Up to two of them are in memory for a reader.
-const BLOCK: u64 = 256 * 1024;
+const BLOCK: usize = Buffer::SIZE;
 
 /// A body, or a part of one, on its way out.
 pub struct Reading {
@@ -83,55 +90,129 @@ struct Opened {
 
 /// `None` for what is there and is no file.
 fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<Opened>> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(None);
     }
     let range = within(metadata.len(), range);
-    if range.start > 0 {
-        file.seek(SeekFrom::Start(range.start))?;
-    }
-    let (first, rest) = Rest { file, left: range.end - range.start }.block()?;
+    let rest = Rest { file, at: range.start, left: range.end - range.start };
+    rest.expect();
+    let (first, rest) = rest.block()?;
     Ok(Some(Opened { size: metadata.len(), range, first, rest }))
 }
 
 /// What is left of a file to read.
 struct Rest {
     file: File,
+    at: u64,
     left: u64,
 }
 
+/// Where the next block comes from.
+enum Next {
+    Here(Rest),
+    Ahead(JoinHandle<io::Result<(Bytes, Rest)>>),
+}
+
 impl Rest {
-    /// The next block; empty at the end.
+    /// The next block, whoever has to be waited for; empty at the end.
     fn block(mut self) -> io::Result<(Bytes, Self)> {
-        let wanted = self.left.min(BLOCK);
-        let mut block = Vec::with_capacity(usize::try_from(wanted).map_err(io::Error::other)?);
-        if (&self.file).take(wanted).read_to_end(&mut block)? as u64 != wanted {
-            return Err(io::Error::new(ErrorKind::UnexpectedEof, "a stored file became shorter while it was read"));
-        }
-        self.left -= wanted;
-        Ok((block.into(), self))
+        let wanted = self.wanted();
+        let mut buffer = if wanted < BLOCK { Buffer::small(wanted) } else { Buffer::take() };
+        self.file.read_exact_at(&mut buffer[..wanted], self.at).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => shorter(),
+            _ => error,
+        })?;
+        self.advance(wanted);
+        Ok((buffer.filled(wanted), self))
     }
 
-    /// The remaining blocks; the next is read while the reader is busy with the one before.
+    /// As much of the next block as can be had without waiting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] if that is nothing, another if it cannot be told.
+    fn at_hand(&mut self) -> io::Result<Bytes> {
+        let wanted = self.wanted();
+        let mut buffer = Buffer::take();
+        let length = read_at_hand(&self.file, &mut buffer[..wanted], self.at)?;
+        if length == 0 {
+            return Err(shorter());
+        }
+        self.advance(length);
+        Ok(buffer.filled(length))
+    }
+
+    /// The remaining blocks.
     fn stream(self) -> impl futures::Stream<Item = Result<Bytes>> + Send {
-        stream::try_unfold(self.ahead(), |ahead| async move {
-            let Some(reading) = ahead else { return Ok(None) };
-            let (block, rest) = joined(reading.await)?;
-            Ok(Some((block, rest.ahead())))
+        stream::try_unfold(Next::Here(self), |next| async move {
+            let mut rest = match next {
+                Next::Ahead(reading) => {
+                    let (block, rest) = joined(reading.await)?;
+                    return Ok(Some((block, rest.ahead())));
+                }
+                Next::Here(rest) if rest.left == 0 => return Ok(None),
+                Next::Here(rest) => rest,
+            };
+            match rest.at_hand() {
+                Ok(block) => Ok(Some((block, Next::Here(rest)))),
+                Err(error) => {
+                    let (block, rest) = blocking(move || rest.block()).await?;
+                    let knows = error.kind() == ErrorKind::WouldBlock;
+                    Ok(Some((block, if knows { Next::Here(rest) } else { rest.ahead() })))
+                }
+            }
         })
     }
 
-    fn ahead(self) -> Option<tokio::task::JoinHandle<io::Result<(Bytes, Self)>>> {
-        (self.left > 0).then(|| tokio::task::spawn_blocking(move || self.block()))
+    /// The next block is read while the reader is busy with the one before.
+    fn ahead(self) -> Next {
+        match self.left {
+            0 => Next::Here(self),
+            _ => Next::Ahead(tokio::task::spawn_blocking(move || self.block())),
+        }
     }
+
+    /// Tells the system that all of it will be read, so that it reads ahead.
+    fn expect(&self) {
+        #[cfg(target_os = "linux")]
+        if self.left > BLOCK as u64 {
+            // Advice: nothing is lost without it.
+            let _ = rustix::fs::fadvise(&self.file, self.at, None, rustix::fs::Advice::Sequential);
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX).min(BLOCK)
+    }
+
+    fn advance(&mut self, length: usize) {
+        self.at += length as u64;
+        self.left -= length as u64;
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn read_at_hand(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let flags = rustix::io::ReadWriteFlags::NOWAIT;
+    Ok(rustix::io::preadv2(file, &mut [io::IoSliceMut::new(buffer)], at, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_at_hand(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+fn shorter() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "a stored file became shorter while it was read")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Error;
+
+    const BLOCK: u64 = super::BLOCK as u64;
 
     #[tokio::test]
     async fn files_come_out_whole_or_in_part() {
@@ -155,6 +236,34 @@ mod tests {
         let beyond = file(path, Some(size + 1..size + 9)).await.unwrap();
         assert_eq!(beyond.range, size..size);
         assert!(beyond.bytes().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn blocks_read_ahead_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let content: Vec<u8> = (0..3 * BLOCK + 10).map(|nth| (nth % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let rest = Rest { file: File::open(path).unwrap(), at: 5, left: 3 * BLOCK };
+        let mut read = Vec::new();
+        let mut next = rest.ahead();
+        while let Next::Ahead(reading) = next {
+            let (block, rest) = reading.await.unwrap().unwrap();
+            read.extend_from_slice(&block);
+            next = rest.ahead();
+        }
+        assert!(read == content[5..5 + 3 * BLOCK as usize]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_becomes_shorter_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![1; 3 * BLOCK as usize]).unwrap();
+        let reading = file(path.clone(), None).await.unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(BLOCK + 1).unwrap();
+        let error = reading.bytes().await.unwrap_err();
+        assert!(error.log().contains("became shorter"), "{}", error.log());
     }
 
     #[tokio::test]

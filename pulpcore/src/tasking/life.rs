@@ -10,7 +10,7 @@ use super::end::{Ended, end, failure};
 use super::queue::Queue;
 use super::tally;
 use crate::app::App;
-use crate::db::{Db, WriteTx, now, rows};
+use crate::db::{Change, Db, WriteTx, now, rows};
 use crate::error::{Error, Result};
 use crate::models::{Versions, app_status, state};
 use crate::registry;
@@ -220,6 +220,8 @@ pub(crate) async fn fail_orphans(app: &App) -> Result<usize> {
     // On its own: who is awake again ends its tasks in the other order, first the tasks and then itself.
     let tx = app.db.write().await?;
     gone.exec(&*tx).await?;
+    // A process that dies may have changed what is served and not have told.
+    tx.changes(Change::Everything);
     tx.commit().await?;
     let tx = app.db.write().await?;
     let orphans = rows::<Orphan>(&*tx, orphans, Vec::new()).await?;

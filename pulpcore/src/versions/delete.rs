@@ -7,7 +7,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::new::{count_by_type, insert_counts};
-use crate::db::{WriteTx, exec, rows};
+use crate::db::{Change, WriteTx, exec, rows};
 use crate::error::{Error, Result};
 use crate::models::{repository, repository_version, repository_version_count as counts};
 use crate::registry;
@@ -98,6 +98,7 @@ pub async fn protected(db: &impl ConnectionTrait, repository: Uuid) -> Result<Ve
 
 async fn squash(tx: &WriteTx, version: &repository_version::Model) -> Result<()> {
     let (repository, number) = (version.repository_id, version.number);
+    tx.changes(Change::Repository(repository));
     let next = repository_version::Entity::find()
         .filter(repository_version::Column::RepositoryId.eq(repository))
         .filter(repository_version::Column::Number.gt(number))

@@ -7,7 +7,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::staging::Draft;
-use crate::db::{WriteTx, exec, now, rows};
+use crate::db::{Change, WriteTx, exec, now, rows};
 use crate::error::{Error, Result};
 use crate::models::{
     content, repository, repository_content as membership, repository_version, repository_version_count as counts,
@@ -301,6 +301,7 @@ impl<'a> NewVersion<'a> {
 
     async fn insert_row(&mut self) -> Result<repository_version::Model> {
         let now = now();
+        self.tx.changes(Change::Repository(self.repository.pulp_id));
         let version = repository_version::ActiveModel {
             pulp_id: Set(Uuid::now_v7()),
             pulp_created: Set(now),
@@ -358,6 +359,7 @@ impl std::fmt::Debug for NewVersion<'_> {
 /// Makes version 0, empty: every repository has one from its first moment.
 pub(crate) async fn version_zero(tx: &WriteTx, repository: Uuid) -> Result<()> {
     let now = now();
+    tx.changes(Change::Repository(repository));
     repository_version::ActiveModel {
         pulp_id: Set(Uuid::now_v7()),
         pulp_created: Set(now),

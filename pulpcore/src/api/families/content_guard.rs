@@ -155,7 +155,6 @@ fn update_endpoints(noun: &'static Noun) -> [Endpoint; 2] {
                     find::<content_guard::Entity>(&cx, noun, id).await?;
                     let given = cx.body(&schema, mode).await?;
                     writable::update::<content_guard::Entity>(&cx.app, noun, id, given).await?;
-                    cx.app.guards.forget(id);
                     cx.whole(StatusCode::OK, &one::<content_guard::Entity>(&cx, noun, id).await?)
                 }
             })
@@ -175,7 +174,6 @@ fn delete_endpoint(noun: &'static Noun) -> Endpoint {
         move |cx: Cx| async move {
             let row = find::<content_guard::Entity>(&cx, noun, cx.id()?).await?;
             writable::delete::<content_guard::Entity>(&cx.app, row.pulp_id).await?;
-            cx.app.guards.forget_all();
             Ok(no_content())
         },
     )

@@ -182,6 +182,7 @@ fn delete_endpoint(noun: &'static Noun) -> Endpoint {
         move |cx| async move {
             let row = find::<publication::Entity>(&cx, noun, cx.id()?).await?;
             let tx = cx.app.db.write().await?;
+            super::writable::say::<publication::Entity>(&tx, row.pulp_id);
             publication::Entity::delete_by_id(row.pulp_id).exec(&*tx).await?;
             tx.commit().await?;
             Ok(no_content())

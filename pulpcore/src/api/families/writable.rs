@@ -19,9 +19,9 @@ use crate::api::reader::Reader;
 use crate::api::validate::{BodySchema, Mode};
 use crate::api::{labels, shape};
 use crate::app::App;
-use crate::db::WriteTx;
+use crate::db::{Change, WriteTx};
 use crate::error::{Error, Result};
-use crate::plugin::Noun;
+use crate::plugin::{Family, Noun};
 
 type Object = Map<String, Value>;
 
@@ -110,6 +110,7 @@ pub(crate) async fn check<M: Writable>(app: &App, noun: &Noun, id: Option<Uuid>,
 pub(crate) async fn insert<M: Writable>(tx: &WriteTx, app: &App, noun: &Noun, body: Object) -> Result<Uuid> {
     let id = Uuid::now_v7();
     let (core, detail) = split::<M>(noun, body)?;
+    say::<M>(tx, id);
     <M as Writable>::insert(tx, app, noun, id, core).await?;
     (noun.insert)(tx, id, detail).await?;
     Ok(id)
@@ -146,15 +147,28 @@ pub(crate) async fn update<M: Writable>(app: &App, noun: &Noun, id: Uuid, given:
     check::<M>(app, noun, Some(id), &state).await?;
     let (core, detail) = split::<M>(noun, state)?;
     let tx = app.db.write().await?;
+    say::<M>(&tx, id);
     <M as Writable>::update(&tx, app, row, core, given).await?;
     (noun.update)(&tx, id, detail.clone()).await?;
     M::write_beside(&tx, noun, id, &detail, None).await?;
     tx.commit().await
 }
 
+/// Says that a thing changes, if it matters to what is served.
+pub(crate) fn say<M: View>(tx: &WriteTx, id: Uuid) {
+    match M::FAMILY {
+        Family::Distribution => tx.changes(Change::Distribution(id)),
+        Family::Repository => tx.changes(Change::Repository(id)),
+        Family::Publication => tx.changes(Change::Publication(id)),
+        Family::ContentGuard => tx.changes(Change::Guard(id)),
+        Family::Content | Family::Remote => {}
+    }
+}
+
 /// Deletes a thing; what belongs to it goes with it.
 pub(crate) async fn delete<M: Writable>(app: &App, id: Uuid) -> Result<()> {
     let tx = app.db.write().await?;
+    say::<M>(&tx, id);
     M::delete_many().filter(column::<M>("pulp_id").eq(id)).exec(&*tx).await?;
     tx.commit().await
 }

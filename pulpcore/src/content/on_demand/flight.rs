@@ -14,7 +14,7 @@ use super::{Failure, Promised, Shared};
 use crate::app::App;
 use crate::artifacts;
 use crate::content::pull_through::{self, Pulled};
-use crate::content::resolve::Stored;
+use crate::content::stored::Stored;
 use crate::error::{Error, Result};
 use crate::models::{artifact, content_artifact};
 use crate::settings;
@@ -239,9 +239,10 @@ async fn stored(app: &App, unit: Uuid) -> Result<Option<Stored>> {
         .filter(content_artifact::Column::ArtifactId.is_not_null())
         .one(db)
         .await?;
-    let Some(id) = found.and_then(|found| found.artifact_id) else { return Ok(None) };
-    let row = artifact::Entity::find_by_id(id).one(db).await?;
-    Ok(row.map(|row| Stored { file: row.file, size: row.size, sha256: row.sha256, stored_at: row.pulp_created }))
+    let Some(found) = found else { return Ok(None) };
+    let Some(id) = found.artifact_id else { return Ok(None) };
+    let Some(row) = artifact::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
+    Stored::new(row.file, row.size, &row.sha256, row.pulp_created, &found.relative_path).map(Some)
 }
 
 /// Makes received bytes those of a content artifact. Doing it twice changes nothing, in however many processes.

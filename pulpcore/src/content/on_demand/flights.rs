@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Failure, Promised, reset};
-use crate::content::resolve::Stored;
+use crate::content::stored::Stored;
 use crate::error::{Error, Result};
 use crate::storage::Arriving;
 

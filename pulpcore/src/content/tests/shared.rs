@@ -1,5 +1,7 @@
 //! One download for all who ask for the same file.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -8,6 +10,7 @@ use futures::future::join_all;
 use super::on_demand::{A, offered, offered_in};
 use super::world::World;
 use crate::content::Ask;
+use crate::content::memory::Memory;
 use crate::content::on_demand::OnDemand as Service;
 use crate::settings::OnDemand;
 use crate::testkit::Fault;
@@ -153,7 +156,7 @@ async fn who_looked_before_it_was_kept_does_not_fetch_it_again() {
     offered.world.get(A).await;
     let parts = axum::http::Request::get(A).body(()).unwrap().into_parts().0;
     let ask = Ask { raw: A, path: "d/a.bin", query: None, head: false, headers: &parts.headers, parts: &parts };
-    let service = Service::new(offered.world.app.clone());
+    let service = Service::new(offered.world.app.clone(), Arc::new(Memory::new(0)));
     let answer = service.respond(offered.unit.file, "a.bin", &ask).await.unwrap().unwrap();
     let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
     assert!(body == offered.body);

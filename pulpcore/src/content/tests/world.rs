@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::now;
+use crate::db::{Change, now};
 use crate::migrate;
 use crate::models::{
     Labels, content, content_artifact, content_guard, distribution, publication, published_artifact,
@@ -25,6 +25,8 @@ const TYPE: &str = "test.test";
 pub(super) struct World {
     pub(super) app: App,
     routes: Router,
+    /// Hears what other processes change, until it is aborted.
+    hearing: Option<tokio::task::JoinHandle<()>>,
     /// None for another process on somebody else's.
     _folder: Option<tempfile::TempDir>,
     #[cfg(all(feature = "testkit", feature = "postgres"))]
@@ -78,10 +80,15 @@ impl World {
         let db = App::connect(&settings).await.unwrap();
         migrate::up(&db, crate::server::apps()).await.unwrap();
         let app = App::with(settings, db).await.unwrap();
+        Self::around(app, Some(folder))
+    }
+
+    fn around(app: App, folder: Option<tempfile::TempDir>) -> Self {
         Self {
             routes: super::super::router(app.clone()),
+            hearing: hear(&app),
             app,
-            _folder: Some(folder),
+            _folder: folder,
             #[cfg(all(feature = "testkit", feature = "postgres"))]
             _database: None,
         }
@@ -91,9 +98,51 @@ impl World {
     pub(super) async fn postgres() -> Self {
         let database = crate::testkit::Database::create().await;
         let url = database.url.clone();
-        let world =
+        let mut world =
             Self::with(|settings| settings.database_url = crate::settings::DatabaseUrl::parse(&url).unwrap()).await;
-        Self { _database: Some(database), ..world }
+        world._database = Some(database);
+        world
+    }
+
+    /// Another content process on the same database and storage; where there is but one process, a second service in it.
+    pub(super) async fn another(&self) -> Self {
+        let app = match self.app.db.is_sqlite() {
+            true => self.app.clone(),
+            false => App::open(self.app.settings.clone()).await.unwrap(),
+        };
+        Self::around(app, None)
+    }
+
+    /// The same with other settings, and with nothing remembered.
+    pub(super) async fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.app.settings.clone();
+        change(&mut settings);
+        self.app = App::with(settings, self.app.db.clone()).await.unwrap();
+        self.routes = super::super::router(self.app.clone());
+    }
+
+    /// From now on the database can be neither asked nor heard.
+    pub(super) async fn lose_the_database(&self) {
+        if let Some(hearing) = &self.hearing {
+            hearing.abort();
+        }
+        self.app.db.clone().close().await.unwrap();
+    }
+
+    /// Waits until an answer is as it should be.
+    pub(super) async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) {
+        let asking = async {
+            while !wanted(&self.get(path).await) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), asking).await;
+        assert!(waited.is_ok(), "{path} does not become what it should");
+    }
+
+    /// Waits until a path is remembered, which it is once changes are heard.
+    pub(super) async fn warm(&self, path: &str) {
+        self.until(path, |answer| answer.header("x-pulp-cache") == Some("HIT")).await;
     }
 
     #[cfg(all(feature = "testkit", feature = "postgres"))]
@@ -104,7 +153,7 @@ impl World {
     /// Another process on the same database and the same storage.
     #[cfg(feature = "testkit")]
     pub(super) fn beside(&self) -> Self {
-        Self::of(self.app.clone())
+        Self::around(self.app.clone(), None)
     }
 
     /// Another one that may only read the database.
@@ -122,18 +171,7 @@ impl World {
             let tx = db.write().await.unwrap();
             sea_orm::ConnectionTrait::execute_unprepared(&*tx, "PRAGMA query_only = ON").await.unwrap();
         }
-        Self::of(App::with(settings, db).await.unwrap())
-    }
-
-    #[cfg(feature = "testkit")]
-    fn of(app: App) -> Self {
-        Self {
-            routes: super::super::router(app.clone()),
-            app,
-            _folder: None,
-            #[cfg(all(feature = "testkit", feature = "postgres"))]
-            _database: None,
-        }
+        Self::around(App::with(settings, db).await.unwrap(), None)
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -287,6 +325,7 @@ impl World {
     pub(super) async fn version(&self, repository: Uuid, number: i64, added: &[Uuid]) -> Uuid {
         let id = Uuid::now_v7();
         let tx = self.app.db.write().await.unwrap();
+        tx.changes(Change::Repository(repository));
         let row = repository_version::Model {
             pulp_id: id,
             pulp_created: now(),
@@ -331,6 +370,8 @@ impl World {
     ) -> Uuid {
         let id = Uuid::now_v7();
         let tx = self.app.db.write().await.unwrap();
+        let of = repository_version::Entity::find_by_id(version).one(&*tx).await.unwrap().unwrap();
+        tx.changes(Change::Repository(of.repository_id));
         let row = publication::Model {
             pulp_id: id,
             pulp_created: now(),
@@ -395,7 +436,7 @@ impl World {
         id
     }
 
-    pub(super) async fn distribute(&self, base_path: &str, change: impl FnOnce(&mut distribution::Model)) {
+    pub(super) async fn distribute(&self, base_path: &str, change: impl FnOnce(&mut distribution::Model)) -> Uuid {
         let mut row = distribution::Model {
             pulp_id: Uuid::now_v7(),
             pulp_created: now(),
@@ -414,9 +455,40 @@ impl World {
             remote_id: None,
         };
         change(&mut row);
+        let id = row.pulp_id;
         let tx = self.app.db.write().await.unwrap();
+        tx.changes(Change::Distribution(id));
         row.into_active_model().insert(&*tx).await.unwrap();
         tx.commit().await.unwrap();
+        id
+    }
+
+    /// Runs a statement in a transaction that says nothing, or this, of what it changes.
+    pub(super) async fn execute(&self, sql: &str, values: Vec<sea_orm::Value>, change: Option<Change>) {
+        let tx = self.app.db.write().await.unwrap();
+        if let Some(change) = change {
+            tx.changes(change);
+        }
+        crate::db::exec(&*tx, sql, values).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// Carries changes to and from other processes, if there may be any.
+fn hear(app: &App) -> Option<tokio::task::JoinHandle<()>> {
+    #[cfg(feature = "postgres")]
+    if !app.db.is_sqlite() {
+        return Some(tokio::spawn(super::super::heard::carry(app.db.clone(), true)));
+    }
+    let _ = app;
+    None
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(hearing) = &self.hearing {
+            hearing.abort();
+        }
     }
 }
 
