@@ -184,7 +184,6 @@ async fn a_content_service_waits_for_its_database() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits for the content service to remember what it has served"]
 async fn without_its_database_a_content_service_serves_again_what_it_has_served() -> Result<()> {
     let stocked = Stocked::new().await?;
     let (role, folder) = (stocked.role().await?, TempDir::new()?);

@@ -76,13 +76,14 @@ struct Door {
 }
 
 /// When a look-up began.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Begun {
     epoch: u64,
     at: Instant,
 }
 
 /// What was found, and when.
+#[derive(Debug)]
 pub(super) struct Kept<T> {
     pub(super) found: T,
     begun: Begun,
@@ -184,7 +185,8 @@ impl Cache {
 
     /// Whether there is a file that could be sent without a question.
     pub(super) fn holds_files(&self) -> bool {
-        self.files.iter().next().is_some()
+        self.files.run_pending_tasks();
+        self.files.entry_count() > 0
     }
 
     /// Nothing lies under a base path any more.

@@ -1,12 +1,15 @@
 //! What distributions offer, for those who answer under other URLs: live APIs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::http::Method;
 use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
 
+use super::cache::Kept;
+use super::lookups::{Found, Origin};
 use super::resolve::{self, File, Source};
 use super::stored::Stored;
 use super::{Ask, Content, guards};
@@ -18,13 +21,16 @@ use crate::versions;
 impl Content {
     /// The distribution of a type that a path leads into, if its guard lets the request in.
     pub(crate) async fn offer(&self, cx: &LiveCx, path: &str, pulp_type: &str) -> Result<Option<Offer>> {
-        let source = resolve::source(&self.0.app, path).await?;
-        let Some(source) = source.filter(|source| source.pulp_type == pulp_type) else { return Ok(None) };
+        let Some(Found { kept, from }) = self.0.lookups.source(path).await? else { return Ok(None) };
+        let source = &kept.found;
+        if source.pulp_type != pulp_type {
+            return Ok(None);
+        }
         if let Some(guard) = source.content_guard_id {
             guards::permit(&self.0.app, guard, &cx.parts).await?;
         }
         let rest = path[source.base_path.len()..].trim_start_matches('/').to_owned();
-        Ok(Some(Offer { distribution: source.distribution_id, rest, source, content: self.clone() }))
+        Ok(Some(Offer { distribution: source.distribution_id, rest, kept, from, content: self.clone() }))
     }
 }
 
@@ -52,24 +58,25 @@ pub struct Offer {
     pub distribution: Uuid,
     /// What follows the base path in the path that was asked for, without a slash before it.
     pub rest: String,
-    source: Source,
+    kept: Arc<Kept<Source>>,
+    from: Origin,
     content: Content,
 }
 
 impl Offer {
     /// The distribution's base path.
     pub fn base_path(&self) -> &str {
-        &self.source.base_path
+        &self.source().base_path
     }
 
     /// The publication that is served, if one is.
     pub fn publication(&self) -> Option<Uuid> {
-        self.source.publication_id
+        self.source().publication_id
     }
 
     /// The version that is served, or that was published, by repository and number.
     pub fn version(&self) -> Option<(Uuid, i64)> {
-        self.source.repository_id.zip(self.source.number)
+        self.source().repository_id.zip(self.source().number)
     }
 
     /// The keys of the units in the version, as a subquery: what is not among them is not offered.
@@ -83,10 +90,7 @@ impl Offer {
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`] only.
     pub async fn file(&self, cx: &LiveCx, path: &str) -> Result<Option<Response>> {
-        match resolve::file(&self.content.0.app, &self.source, path).await? {
-            Some(file) => self.content.0.file(&file, path, &ask(cx, path)).await,
-            None => Ok(None),
-        }
+        Ok(self.content.0.find(self.source(), self.from, path, &ask(cx, path)).await?.flatten())
     }
 
     /// The same of the file of a unit, by the unit's key, if the unit is in the version: for units that are found by
@@ -112,6 +116,10 @@ impl Offer {
         let file = File { content_artifact: None, stored: Some(stored) };
         let response = self.content.0.file(&file, name, &ask(cx, name)).await?;
         response.ok_or_else(|| Error::NotFound("Not found.".to_owned()))
+    }
+
+    fn source(&self) -> &Source {
+        &self.kept.found
     }
 }
 

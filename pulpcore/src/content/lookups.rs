@@ -87,7 +87,9 @@ impl Lookups {
         match self.ask(kept.is_some(), resolve::file(&self.app, source, path)).await {
             Ok(Some(file)) => {
                 let kept = self.cache.keep_file(begun, snapshot, path, file);
-                self.app.traffic.remembers(self.cache.holds_files());
+                if kept.found.stored.is_some() {
+                    self.app.traffic.remembers(true);
+                }
                 Ok(Some(Found { kept, from: Origin::Database }))
             }
             Ok(None) => Ok(None),

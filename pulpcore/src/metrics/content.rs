@@ -72,7 +72,7 @@ impl Default for Counts {
     }
 }
 
-/// What was asked of one distribution. Whoever remembers where a path leads may remember this with it.
+/// What was asked of one distribution.
 #[derive(Debug, Default)]
 pub(crate) struct Series {
     requests: [AtomicU64; CLASSES.len()],

@@ -174,7 +174,8 @@ async fn a_server_that_was_told_to_stop_says_so_and_serves_until_its_delay_is_ov
     let (app, address) = (running.app.clone(), running.address);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = async |path: &str| client.get(format!("http://{address}{path}")).send().await.unwrap();
-    assert_eq!(ask("/health/ready").await.status(), 200);
+    // The workers begin a moment later.
+    while ask("/health/ready").await.status() != 200 {}
     let stopping = tokio::spawn(running.stop());
     app.draining.cancelled().await;
 

@@ -124,7 +124,8 @@ on_both!(a_change_is_seen_here_at_once_and_everywhere_soon, |world| {
 
     warm().await;
     writable::delete::<repository::Entity>(&world.app, repository).await.unwrap();
-    seen(world.get(A).await, b"404: Not Found").await;
+    let nowhere = "404: Distribution is not pointing to a publication, repository, repository version, or remote.";
+    seen(world.get(A).await, nowhere.as_bytes()).await;
     world.get("/pulp/content/d/").await;
     writable::delete::<distribution::Entity>(&world.app, d).await.unwrap();
     seen(world.get(A).await, b"404: Not Found").await;
@@ -137,7 +138,7 @@ on_both!(a_change_that_nobody_explained_is_seen_all_the_same, |world| {
         world.warm(A).await;
     }
     let guarded = "UPDATE core_distribution SET content_guard_id = $1 WHERE pulp_id = $2";
-    world.execute(guarded, vec![Uuid::now_v7().into(), d.into()], None).await;
+    world.execute(guarded, vec![world.guard("sesame").await.into(), d.into()], None).await;
     assert_eq!(world.get(A).await.status, StatusCode::FORBIDDEN);
     other.until(A, |answer| answer.status == StatusCode::FORBIDDEN).await;
 });
@@ -169,13 +170,17 @@ on_both!(a_question_that_fails_is_not_answered_from_memory, |world| {
     assert_eq!(world.get(A).await.status, StatusCode::INTERNAL_SERVER_ERROR);
 });
 
-on_both!(what_is_guarded_is_not_served_while_nobody_can_ask_the_guard, |world| {
-    let Story { mut world, .. } = story(world).await;
-    world.set(|settings| settings.content_cache_ttl = 0).await;
-    world.distribute("g", |row| row.content_guard_id = Some(Uuid::now_v7())).await;
-    assert_eq!(world.get("/pulp/content/g/a").await.status, StatusCode::FORBIDDEN);
+on_both!(a_guard_is_asked_however_well_the_file_is_remembered, |world| {
+    let Story { world, d, .. } = story(world).await;
+    let guarded = "UPDATE core_distribution SET content_guard_id = $1 WHERE pulp_id = $2";
+    let guard = vec![world.guard("sesame").await.into(), d.into()];
+    world.execute(guarded, guard, Some(Change::Distribution(d))).await;
+    let open = async || world.ask("GET", A, &[("x-word", "c2VzYW1l")]).await;
+    while cache(&open().await) != Some("HIT") {}
+    assert_eq!(world.get(A).await.status, StatusCode::FORBIDDEN);
+    // It was asked before, so it is known while the database is away.
     world.lose_the_database().await;
-    assert_eq!(world.get("/pulp/content/g/a").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((world.get(A).await.status, open().await.body), (StatusCode::FORBIDDEN, b"d".to_vec()));
 });
 
 #[tokio::test]
