@@ -36,12 +36,18 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     std::fs::write(&settings, QUIET)?;
     let subject = lab.server(database).await?;
     fill(&subject).await?;
+    // What filling took does not count as memory.
+    let subject = subject.again(lab, &["--settings", settings.to_str().context("the room's path is text")?]).await?;
     let files: Vec<String> = paths("small", SMALL.0).into_iter().chain(paths("large", LARGE.0)).collect();
     let nginx = Nginx::start(lab.room(), subject.server.address(), &files).await?;
-    let settings = settings.to_str().context("the room's path is text")?;
-    // Its memory counts from here on.
-    let subject = subject.again(lab, &["--config", settings]).await?;
+    let measured = in_turns(&subject, &nginx, database, runs, table).await;
+    nginx.stop().await?;
+    measured?;
+    subject.stop().await
+}
 
+/// Asks one and the other.
+async fn in_turns(subject: &Subject, nginx: &Nginx, database: Database, runs: u32, table: &mut Table) -> Result<()> {
     let beside = |figure: Figure| figure.beside("nginx");
     let mut rate = beside(Figure::new("1 KiB files, 32 connections", Unit::PerSecond, Target::RatioAtLeast(0.8)));
     let mut half = beside(Figure::seconds("half of them within", Target::None));
@@ -65,8 +71,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     for figure in [rate, half, most, large, memory] {
         table.add(database, figure)?;
     }
-    nginx.stop().await?;
-    subject.stop().await
+    Ok(())
 }
 
 /// Syncs the files and distributes them, each folder at its name.

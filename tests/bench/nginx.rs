@@ -38,6 +38,7 @@ impl Nginx {
             .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .context("nginx cannot be started: is it installed?")?;
@@ -90,7 +91,7 @@ fn config(folder: &Path, address: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {folder}/{name};\n")).collect();
     format!(
-        "{user}\ndaemon off;\nworker_processes auto;\npid {folder}/pid;\nerror_log stderr;\n\
+        "{user}\ndaemon off;\nworker_processes auto;\npid {folder}/pid;\nerror_log {folder}/log;\n\
          events {{ worker_connections 1024; }}\n\
          http {{\naccess_log off;\nsendfile on;\ndefault_type application/octet-stream;\n{temporary}\
          keepalive_requests 1000000000;\n\
