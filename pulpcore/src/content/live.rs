@@ -126,5 +126,6 @@ impl Offer {
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
     let query = cx.parts.uri.query();
     let head = cx.parts.method == Method::HEAD;
-    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts }
+    // A live API may look into the body.
+    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct: None }
 }

@@ -68,6 +68,7 @@ use crate::metrics::content::{Counted, Look};
 use crate::models::distribution;
 use crate::plugin::{Asked, ContentCx, DistributionHooks, Family, Hooks};
 use crate::registry;
+use crate::storage::Direct;
 use crate::telemetry::correlation_id;
 
 /// How many bytes the whole file has, in every answer about one, as in Pulp.
@@ -159,6 +160,8 @@ struct Ask<'a> {
     headers: &'a HeaderMap,
     /// The whole head of the request: what guards look at.
     parts: &'a Parts,
+    /// The connection, if it can send files and nobody looks into the body before it gets there.
+    direct: Option<&'a Direct>,
 }
 
 impl Ask<'_> {
@@ -199,7 +202,9 @@ impl Service {
             Ok(path) => path,
             Err(status) => return text(status),
         };
-        let ask = Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers, parts: &parts };
+        let direct = parts.extensions.get();
+        let ask =
+            Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers, parts: &parts, direct };
         match self.serve(&ask, counted).await {
             Ok(Some(response)) => response,
             Ok(None) => text(StatusCode::NOT_FOUND),
@@ -212,7 +217,8 @@ impl Service {
         let raw = parts.uri.path();
         let below = raw.strip_prefix(self.app.settings.content_path_prefix.as_str())?;
         let head = parts.method == Method::HEAD;
-        let ask = Ask { raw, path: below, query: parts.uri.query(), head, headers: &parts.headers, parts };
+        let query = parts.uri.query();
+        let ask = Ask { raw, path: below, query, head, headers: &parts.headers, parts, direct: None };
         let (kept, Age::Fresh) = self.lookups.cache.source(ask.path)? else { return None };
         let source = &kept.found;
         let path = ask.path[source.base_path.len()..].trim_start_matches('/');

@@ -16,7 +16,7 @@ use super::ranges::{Multipart, content_range, unsatisfiable};
 use super::{ARTIFACT_SIZE, Ask, empty, media_type, text};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::storage::{Reading, Storage};
+use crate::storage::{Direct, Reading, Storage};
 
 /// Bodies up to this size go out in one write with their headers; larger ones are streamed.
 const AT_ONCE: u64 = 256 * 1024;
@@ -162,7 +162,7 @@ pub(super) async fn respond(app: &App, memory: &Memory, stored: &Stored, ask: &A
         *response.body_mut() = Body::from(part(&bytes, &range));
         return Ok(response);
     }
-    let reading = read(&app.storage, &stored.file, stored.size, range.clone()).await?;
+    let reading = read(&app.storage, &stored.file, stored.size, range.clone(), ask.direct).await?;
     *response.body_mut() = if range.end - range.start <= AT_ONCE {
         let bytes = reading.bytes().await?;
         if is_whole && memory.takes(stored.size) {
@@ -217,15 +217,15 @@ async fn several(app: &App, stored: &Stored, parts: Multipart, mut response: Res
     let (storage, file, size) = (app.storage.clone(), Arc::<str>::from(&*stored.file), stored.size);
     let body = parts.body(move |part| {
         let (storage, file) = (storage.clone(), Arc::clone(&file));
-        async move { Ok(read(&storage, &file, size, part).await?.body) }
+        async move { Ok(read(&storage, &file, size, part, None).await?.body) }
     });
     *response.body_mut() = body.await?;
     Ok(response)
 }
 
 /// Bytes of an artifact, if it is as large in the storage as it should be.
-async fn read(storage: &Storage, file: &str, size: u64, range: Range<u64>) -> Result<Reading> {
-    let reading = storage.read(file, Some(range)).await?;
+async fn read(storage: &Storage, file: &str, size: u64, range: Range<u64>, direct: Option<&Direct>) -> Result<Reading> {
+    let reading = storage.read_for(file, Some(range), direct).await?;
     if reading.size != size {
         return Err(Error::internal(format!("{file} has {} bytes in the storage, not {size}", reading.size)));
     }

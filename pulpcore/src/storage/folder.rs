@@ -17,6 +17,7 @@ use object_store::local::LocalFileSystem;
 
 use super::barrier::Barrier;
 use super::digest::{Algorithm, Digests, Hasher};
+use super::direct::Direct;
 use super::parts::{self, is_at};
 use super::read::{self, Reading};
 use super::receive::{Body, Received};
@@ -253,8 +254,8 @@ impl Folder {
         blocking(move || parts::in_folder(&root)).await
     }
 
-    pub(super) async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Reading> {
-        read::file(self.local(path).ok_or_else(not_found)?, range).await
+    pub(super) async fn read(&self, path: &str, range: Option<Range<u64>>, direct: Option<&Direct>) -> Result<Reading> {
+        read::file(self.local(path).ok_or_else(not_found)?, range, direct).await
     }
 
     pub(super) async fn size(&self, path: &str) -> Result<Option<u64>> {

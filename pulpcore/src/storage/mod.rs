@@ -11,6 +11,7 @@ mod barrier;
 mod buffers;
 mod cloud;
 mod digest;
+mod direct;
 mod folder;
 mod growing;
 mod holds;
@@ -47,6 +48,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use self::digest::{Algorithm, BadDigest, Digests, Hasher, UnknownAlgorithm};
+pub(crate) use self::direct::Direct;
 pub use self::growing::{Arrived, Arriving, Growing};
 pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
@@ -263,8 +265,19 @@ impl Storage {
     ///
     /// [`Error::NotFound`] if nothing is there, or if the path leads out of the storage.
     pub async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Reading> {
+        self.read_for(path, range, None).await
+    }
+
+    /// The same for a connection that can send files: where they are local and large, the body yields placeholders, which
+    /// nobody may look into on their way.
+    pub(crate) async fn read_for(
+        &self,
+        path: &str,
+        range: Option<Range<u64>>,
+        connection: Option<&Direct>,
+    ) -> Result<Reading> {
         match &self.0.backend {
-            Backend::Folder(folder) => folder.read(path, range).await,
+            Backend::Folder(folder) => folder.read(path, range, connection).await,
             Backend::Remote(remote) => remote.read(path, range).await,
         }
     }

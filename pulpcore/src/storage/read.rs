@@ -16,6 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::task::JoinHandle;
 
 use super::buffers::Buffer;
+use super::direct::Direct;
 use super::{blocking, is_absent, joined, not_found};
 use crate::error::Result;
 
@@ -69,18 +70,23 @@ pub(super) fn within(size: u64, range: Option<Range<u64>>) -> Range<u64> {
     start..range.end.clamp(start, size)
 }
 
-/// A local file. Opening it and reading its first block is one trip to another thread.
-pub(super) async fn file(path: PathBuf, range: Option<Range<u64>>) -> Result<Reading> {
-    let opened = blocking(move || match open(path, range) {
+/// A local file. Opening it and reading its first block is one trip to another thread. What is longer than that block goes
+/// out directly, if it can.
+pub(super) async fn file(path: PathBuf, range: Option<Range<u64>>, direct: Option<&Direct>) -> Result<Reading> {
+    let can_be_direct = direct.is_some();
+    let opened = blocking(move || match open(path, range, can_be_direct) {
         Err(error) if is_absent(&error) => Ok(None),
         outcome => outcome,
     });
     let Opened { size, range, first, rest } = opened.await?.ok_or_else(not_found)?;
-    let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
-    Ok(Reading { size, range, body: first.chain(rest.stream()).boxed() })
+    let body = match direct {
+        Some(direct) if first.is_empty() => direct.body(rest.file, range.clone()).boxed(),
+        _ => stream::iter((!first.is_empty()).then_some(Ok(first))).chain(rest.stream()).boxed(),
+    };
+    Ok(Reading { size, range, body })
 }
 
-/// A file of which the first block was read.
+/// A file of which the first block was read, unless it is to go out directly.
 struct Opened {
     size: u64,
     range: Range<u64>,
@@ -89,7 +95,7 @@ struct Opened {
 }
 
 /// `None` for what is there and is no file.
-fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<Opened>> {
+fn open(path: PathBuf, range: Option<Range<u64>>, can_be_direct: bool) -> io::Result<Option<Opened>> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -98,7 +104,8 @@ fn open(path: PathBuf, range: Option<Range<u64>>) -> io::Result<Option<Opened>> 
     let range = within(metadata.len(), range);
     let rest = Rest { file, at: range.start, left: range.end - range.start };
     rest.expect();
-    let (first, rest) = rest.block()?;
+    let is_direct = can_be_direct && rest.left > BLOCK as u64;
+    let (first, rest) = if is_direct { (Bytes::new(), rest) } else { rest.block()? };
     Ok(Some(Opened { size: metadata.len(), range, first, rest }))
 }
 
@@ -193,17 +200,17 @@ impl Rest {
 }
 
 #[cfg(target_os = "linux")]
-fn read_at_hand(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+pub(super) fn read_at_hand(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let flags = rustix::io::ReadWriteFlags::NOWAIT;
     Ok(rustix::io::preadv2(file, &mut [io::IoSliceMut::new(buffer)], at, flags)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn read_at_hand(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+pub(super) fn read_at_hand(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
     Err(ErrorKind::Unsupported.into())
 }
 
-fn shorter() -> io::Error {
+pub(super) fn shorter() -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, "a stored file became shorter while it was read")
 }
 
@@ -224,16 +231,16 @@ mod tests {
 
         let ranges = [0..size, 0..1, 0..0, 5..BLOCK + 7, size - 1..size, BLOCK..2 * BLOCK];
         for asked in ranges {
-            let reading = file(path.clone(), Some(asked.clone())).await.unwrap();
+            let reading = file(path.clone(), Some(asked.clone()), None).await.unwrap();
             assert_eq!((reading.size, &reading.range), (size, &asked));
             let wanted = &content[asked.start as usize..asked.end as usize];
             assert!(reading.bytes().await.unwrap() == wanted, "{asked:?}");
         }
-        assert!(file(path.clone(), None).await.unwrap().bytes().await.unwrap() == content);
+        assert!(file(path.clone(), None, None).await.unwrap().bytes().await.unwrap() == content);
 
-        let over = file(path.clone(), Some(size - 2..u64::MAX)).await.unwrap();
+        let over = file(path.clone(), Some(size - 2..u64::MAX), None).await.unwrap();
         assert_eq!(over.range, size - 2..size);
-        let beyond = file(path, Some(size + 1..size + 9)).await.unwrap();
+        let beyond = file(path, Some(size + 1..size + 9), None).await.unwrap();
         assert_eq!(beyond.range, size..size);
         assert!(beyond.bytes().await.unwrap().is_empty());
     }
@@ -260,7 +267,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, vec![1; 3 * BLOCK as usize]).unwrap();
-        let reading = file(path.clone(), None).await.unwrap();
+        let reading = file(path.clone(), None, None).await.unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(BLOCK + 1).unwrap();
         let error = reading.bytes().await.unwrap_err();
         assert!(error.log().contains("became shorter"), "{}", error.log());
@@ -270,7 +277,7 @@ mod tests {
     async fn a_missing_file_and_a_folder_are_not_found() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("missing"), folder.path().to_owned()] {
-            assert!(matches!(file(path, None).await, Err(Error::NotFound(_))));
+            assert!(matches!(file(path, None, None).await, Err(Error::NotFound(_))));
         }
     }
 }

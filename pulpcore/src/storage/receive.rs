@@ -120,7 +120,7 @@ impl Received {
     pub async fn read(&self) -> Result<Reading> {
         match &self.body {
             Body::Memory(bytes) => Ok(Reading::of_bytes(bytes.clone())),
-            Body::Spooled(spooled) => read::file(spooled.path().to_owned(), None).await,
+            Body::Spooled(spooled) => read::file(spooled.path().to_owned(), None, None).await,
         }
     }
 }

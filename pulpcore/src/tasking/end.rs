@@ -1,18 +1,18 @@
 //! How tasks end: their state, their locks, their unfinished reports and their staged content, in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::events::{self, Event, STATE};
-use super::{locks, progress};
+use super::leave::leave;
+use super::locks;
 use crate::db::{WriteTx, now, rows_per_statement, storable};
 use crate::error::Result;
-use crate::models::{created_resource, progress_report, state, task, task_reservation};
-use crate::plugin::Lock;
+use crate::models::{created_resource, progress_report, state, task};
 use crate::versions::staging;
 
 /// How a task ended.
@@ -59,17 +59,14 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
     if tasks.is_empty() {
         return Ok((freed, told));
     }
-    let reservations = reservations(tx, tasks).await?;
-    let locks: Vec<Lock> =
-        reservations.iter().map(|row| Lock { resource: row.resource.clone(), exclusive: row.exclusive }).collect();
-    locks::take_turns(tx, &locks).await?;
+    let ids: Vec<Uuid> = tasks.iter().map(|(id, _)| *id).collect();
+    let mut locks = locks::turn_of(tx, &ids).await?;
 
-    let mut by_state = HashMap::<&'static str, Vec<Uuid>>::new();
     let well = completed(tx, tasks, from).await?;
     for (id, ended) in tasks {
         if let Ended::Completed(None) = ended {
             if well.contains(id) {
-                by_state.entry(state::COMPLETED).or_default().push(*id);
+                freed.states.push((*id, state::COMPLETED));
                 told.extend(events::seal(*id));
                 told.push(Event::state(*id, state::COMPLETED));
             }
@@ -97,21 +94,16 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
             written = last.write(tx, *id, [state::RUNNING].into_iter()).await?;
         }
         if written {
-            by_state.entry(last.state).or_default().push(*id);
+            freed.states.push((*id, last.state));
             told.extend(events::seal(*id));
             told.push(last.event(*id));
         }
     }
-    let mut gone = Vec::new();
-    for (state, ids) in by_state {
-        progress::settle(tx, &ids, state).await?;
-        staging::forget(&**tx, &ids).await?;
-        freed.states.extend(ids.iter().map(|id| (*id, state)));
-        gone.extend(ids);
-    }
-    let released: Vec<_> = reservations.into_iter().filter(|row| gone.contains(&row.task_id)).collect();
-    freed.ready += locks::release(tx, &released).await?;
-    Ok((freed, told))
+    locks.retain(|lock| freed.states.iter().any(|(id, _)| *id == lock.task_id));
+    let (ready, mut all) = leave(tx, &freed.states, &locks).await?;
+    freed.ready += ready;
+    all.extend(told);
+    Ok((freed, all))
 }
 
 /// Writes the ends of those that completed and returned nothing, which is most of them, at once; gives their keys.
@@ -173,18 +165,6 @@ impl Last {
 
 const GIVEN_UP: &str = "The worker was given up before the task ended.";
 const SHUT_DOWN: &str = "The worker was shut down before the task ended.";
-
-/// The locks of tasks; they are the same from the dispatch to the end.
-async fn reservations(tx: &WriteTx, tasks: &[(Uuid, Ended)]) -> Result<Vec<task_reservation::Model>> {
-    let mut all = Vec::new();
-    for tasks in tasks.chunks(rows_per_statement(1)) {
-        let rows = task_reservation::Entity::find()
-            .filter(task_reservation::Column::TaskId.is_in(tasks.iter().map(|(id, _)| *id)))
-            .order_by_asc(task_reservation::Column::TaskId);
-        all.extend(rows.all(&**tx).await?);
-    }
-    Ok(all)
-}
 
 /// Whether running the task again would do something twice.
 async fn made_anything(tx: &WriteTx, id: Uuid) -> Result<bool> {

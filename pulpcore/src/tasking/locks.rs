@@ -3,7 +3,7 @@
 //! A lock is a row from the moment when its task is queued until the task ends. Two tasks *exclude* each other if both want
 //! a resource and at least one of them wants it for itself; then the one with the smaller `seq` goes first. A task is ready
 //! once no earlier one excludes it. It is found out once, by whoever makes it true: by the dispatch, or by the end of the
-//! last task in its way ([`release`]); nobody ever looks at all that wait.
+//! last task in its way ([`next_sql`], [`make_ready`]); nobody ever looks at all that wait.
 //!
 //! On PostgreSQL, where transactions overlap, that needs two rules. Whoever queues or ends a task first [`take_turns`] on
 //! its resources, in one order, until the commit: then neither can miss the other, and numbers on a resource grow with time.
@@ -23,6 +23,11 @@ use crate::plugin::Lock;
 /// More resources than this are taken as one: PostgreSQL's table of locks is finite, and shared by all.
 const MANY: usize = 256;
 
+/// Takes turns on what is `wanted`. Names with the same hash are one lock, in the stronger way.
+const TURNS: &str = "SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END \
+     FROM (SELECT hashtextextended(resource, 0) AS key, bool_or(exclusive) AS exclusive FROM wanted GROUP BY 1 ORDER BY 1) \
+     AS keys";
+
 /// Waits until nobody else who wants one of these resources in a way that excludes us queues or ends a task.
 pub(super) async fn take_turns(tx: &WriteTx, locks: &[Lock]) -> Result<()> {
     if tx.is_sqlite() {
@@ -34,11 +39,9 @@ pub(super) async fn take_turns(tx: &WriteTx, locks: &[Lock]) -> Result<()> {
     if !many {
         wanted.extend(locks.iter().map(|lock| json!({ "resource": lock.resource, "exclusive": lock.exclusive })));
     }
-    // Names with the same hash are one lock, in the stronger way.
-    let sql = "SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END \
-         FROM (SELECT hashtextextended(resource, 0) AS key, bool_or(exclusive) AS exclusive \
-         FROM jsonb_to_recordset($1) AS wanted(resource text, exclusive boolean) GROUP BY 1 ORDER BY 1) AS turns";
-    exec(&**tx, sql, vec![Value::Array(wanted).into()]).await?;
+    let sql =
+        format!("WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(resource text, exclusive boolean)) {TURNS}");
+    exec(&**tx, &sql, vec![Value::Array(wanted).into()]).await?;
     Ok(())
 }
 
@@ -63,34 +66,34 @@ pub(super) async fn free(tx: &WriteTx, locks: &[Lock]) -> Result<bool> {
     Ok(found.first().is_some_and(|row| row.free))
 }
 
-/// Deletes the locks of tasks that have ended and makes ready whoever waited for nothing else. It must be our turn.
-/// Returns how many were made ready.
-pub(super) async fn release(tx: &WriteTx, reservations: &[task_reservation::Model]) -> Result<usize> {
-    let mut tasks: Vec<Uuid> = reservations.iter().map(|row| row.task_id).collect();
-    tasks.dedup();
-    for tasks in tasks.chunks(rows_per_statement(1)) {
-        let gone = task_reservation::Entity::delete_many();
-        gone.filter(task_reservation::Column::TaskId.is_in(tasks.iter().copied())).exec(&**tx).await?;
-    }
-    let mut ready = 0;
-    let next = next(tx, reservations).await?;
-    for next in next.chunks(rows_per_statement(1)) {
-        ready += make_ready(tx, next).await?;
-    }
-    Ok(ready)
+/// Waits for our turn on the resources of tasks; gives their locks, which are the same from the dispatch to the end.
+pub(super) async fn turn_of(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<task_reservation::Model>> {
+    let ids: Value = tasks.iter().map(|id| Value::from(id.simple().to_string())).collect();
+    let sql = match tx.is_sqlite() {
+        true => {
+            "SELECT * FROM core_taskreservation WHERE task_id IN (SELECT unhex(value) FROM json_each($1))".to_owned()
+        }
+        false => format!(
+            "WITH mine AS MATERIALIZED (SELECT * FROM core_taskreservation \
+               WHERE task_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1))), \
+             many AS (SELECT count(*) > {MANY} AS many FROM mine), \
+             wanted AS (SELECT '' AS resource, many AS exclusive FROM many \
+               UNION ALL SELECT resource, exclusive FROM mine JOIN many ON NOT many), \
+             turns AS MATERIALIZED ({TURNS}) \
+             SELECT mine.* FROM mine JOIN (SELECT count(*) FROM turns) AS all_turns ON TRUE"
+        ),
+    };
+    rows(&**tx, &sql, vec![ids.into()]).await
 }
 
-#[derive(FromQueryResult)]
-struct Next {
-    task_id: Uuid,
+/// Locks as a document, for [`next_sql`].
+pub(super) fn document(locks: &[task_reservation::Model]) -> Value {
+    locks.iter().map(|row| json!({ "resource": row.resource, "exclusive": row.exclusive, "seq": row.seq })).collect()
 }
 
-/// Whom the locks stood in the way of, as far as the next one who is in the way of the rest.
-async fn next(tx: &WriteTx, gone: &[task_reservation::Model]) -> Result<Vec<Uuid>> {
-    let gone: Value = gone
-        .iter()
-        .map(|row| json!({ "resource": row.resource, "exclusive": row.exclusive, "seq": row.seq }))
-        .collect();
+/// Selects as `id` whom the locks in the document `$1` stood in the way of, as far as the next one who is in the way of the
+/// rest. It must be our turn.
+pub(super) fn next_sql(tx: &WriteTx) -> String {
     let rows_of = match tx.is_sqlite() {
         true => {
             "SELECT value->>'resource' AS resource, value->>'exclusive' AS exclusive, value->>'seq' AS seq \
@@ -98,14 +101,14 @@ async fn next(tx: &WriteTx, gone: &[task_reservation::Model]) -> Result<Vec<Uuid
         }
         false => "SELECT * FROM jsonb_to_recordset($1) AS gone(resource text, exclusive boolean, seq bigint)",
     };
-    let sql = format!(
+    format!(
         "WITH gone AS (SELECT g.resource, g.exclusive, g.seq, (SELECT min(o.seq) FROM core_taskreservation o \
            WHERE o.resource = g.resource AND o.exclusive AND o.seq > g.seq) AS border FROM ({rows_of}) AS g) \
-         SELECT o.task_id, o.seq FROM gone JOIN core_taskreservation o ON o.resource = gone.resource AND o.seq = gone.border \
-         UNION SELECT o.task_id, o.seq FROM gone JOIN core_taskreservation o ON o.resource = gone.resource \
-           AND o.seq > gone.seq AND (gone.border IS NULL OR o.seq < gone.border) WHERE gone.exclusive ORDER BY 2"
-    );
-    Ok(rows::<Next>(&**tx, &sql, vec![gone.into()]).await?.into_iter().map(|row| row.task_id).collect())
+         SELECT o.task_id AS id FROM gone \
+           JOIN core_taskreservation o ON o.resource = gone.resource AND o.seq = gone.border \
+         UNION SELECT o.task_id FROM gone JOIN core_taskreservation o ON o.resource = gone.resource \
+           AND o.seq > gone.seq AND (gone.border IS NULL OR o.seq < gone.border) WHERE gone.exclusive"
+    )
 }
 
 /// That an earlier lock excludes one of this task's. Those that share are found by an index that holds the others only.
@@ -114,7 +117,16 @@ const IN_THE_WAY: &str = "(EXISTS (SELECT 1 FROM core_taskreservation mine JOIN 
      OR EXISTS (SELECT 1 FROM core_taskreservation mine JOIN core_taskreservation o \
        ON o.resource = mine.resource AND o.seq < mine.seq WHERE mine.task_id = core_task.pulp_id AND mine.exclusive))";
 
-async fn make_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
+/// Makes those of the tasks ready that nothing is in the way of any more; returns how many.
+pub(super) async fn make_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
+    let mut ready = 0;
+    for tasks in tasks.chunks(rows_per_statement(1)) {
+        ready += make_some_ready(tx, tasks).await?;
+    }
+    Ok(ready)
+}
+
+async fn make_some_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
     if !tx.is_sqlite() {
         let rows = task::Entity::find().select_only().column(task::Column::PulpId);
         let rows = rows.filter(task::Column::PulpId.is_in(tasks.iter().copied())).order_by_asc(task::Column::Seq);

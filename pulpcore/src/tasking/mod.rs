@@ -13,6 +13,7 @@ mod end;
 pub(crate) mod events;
 pub(crate) mod group;
 pub(crate) mod inline;
+mod leave;
 pub(crate) mod life;
 mod locks;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::Queue;
 use super::cx::ensure_unfinished;
 use super::events::{self, Event, PROGRESS};
 
-use crate::db::{WriteTx, now};
+use crate::db::{WriteTx, now, rows_per_statement};
 use crate::error::Result;
 use crate::models::{progress_report, state};
 
@@ -122,18 +122,32 @@ impl Progress {
     }
 }
 
-/// Gives the reports that tasks left unfinished the state in which they ended, and says so: before the tasks' last state is
-/// told, which is the caller's to do.
-pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<()> {
-    let mut settled = progress_report::Entity::update_many()
+/// Gives the reports that tasks left unfinished the state in which they ended. What there is to tell comes before the tasks'
+/// last state.
+pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<Vec<Event>> {
+    let settled = progress_report::Entity::update_many()
         .col_expr(progress_report::Column::State, Expr::value(state))
         .col_expr(progress_report::Column::PulpLastUpdated, Expr::value(now()))
         .filter(progress_report::Column::TaskId.is_in(tasks.iter().copied()))
         .filter(progress_report::Column::State.eq(state::RUNNING))
         .exec_with_returning(&**tx)
         .await?;
+    Ok(told(settled))
+}
+
+/// What there is to tell of reports that got their last state.
+pub(super) async fn settled(tx: &WriteTx, reports: &[Uuid]) -> Result<Vec<Event>> {
+    let mut rows = Vec::new();
+    for reports in reports.chunks(rows_per_statement(1)) {
+        let those = progress_report::Column::PulpId.is_in(reports.iter().copied());
+        rows.extend(progress_report::Entity::find().filter(those).all(&**tx).await?);
+    }
+    Ok(told(rows))
+}
+
+fn told(mut settled: Vec<progress_report::Model>) -> Vec<Event> {
     settled.sort_by_key(|report| report.pulp_id);
-    events::record(tx, settled.iter().map(|report| Event::new(report.task_id, PROGRESS, said(report))).collect()).await
+    settled.iter().map(|report| Event::new(report.task_id, PROGRESS, said(report))).collect()
 }
 
 /// A report as its event tells it.

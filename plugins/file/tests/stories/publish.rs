@@ -134,3 +134,20 @@ both_databases!(typed_task_endpoints_queue_list_and_repeat, |pulp| {
         pulp.post("tasks/file/publications/", json!({ "repository_version": format!("{repository}versions/1/") }));
     published.await.accepted().await.completed();
 });
+
+both_databases!(a_large_file_comes_out_as_it_went_in, |pulp| {
+    let large: String = (0..400_000).map(|line| format!("{line:07}\n")).collect();
+    let repository = repository(pulp, json!({ "name": "r" })).await;
+    let fields = [("relative_path", "large"), ("repository", repository.as_str())];
+    pulp.upload("content/file/files/", large.clone(), &fields).await.accepted().await.completed();
+    distribute(pulp, &repository, "d").await;
+
+    // Several on one connection, whole and in part, the small one in between.
+    for (from, to) in [(0, large.len()), (0, 1), (9, 2_000_001), (large.len() - 600_000, large.len()), (0, large.len())]
+    {
+        let range = format!("bytes={from}-{}", to - 1);
+        let part = pulp.content_with("d/large", &[("range", &range)]).await.expect(206);
+        assert!(part.text() == large[from..to], "{range}");
+        assert!(pulp.content("d/large").await.expect(200).text() == large);
+    }
+});

@@ -26,11 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::body::{Answer, incoming};
+use super::plain::Plain;
 use super::pulse::{Pulse, Verdict};
 use super::tls::{HTTP2, Tls};
 use super::watched::Watched;
 use super::{Bounds, Shared};
 use crate::content::ClientCertificate;
+use crate::storage::Direct;
 
 /// The largest header of a request, its first line included, in bytes.
 const HEADER: usize = 32 * 1024;
@@ -63,7 +65,8 @@ pub(super) async fn serve(
         tracing::debug!(%error, "TCP_NODELAY could not be set.");
     }
     let (bounds, pulse) = (shared.bounds, Pulse::new());
-    let begun = timeout(bounds.header, begin(stream, shared.tls.as_deref(), &pulse, slot));
+    let direct = Direct::default();
+    let begun = timeout(bounds.header, begin(stream, shared.tls.as_deref(), &pulse, &direct, slot));
     // Until the first request is under way, there is nobody to be polite to.
     let begun = match stop.run_until_cancelled(begun).await {
         Some(Ok(Ok(begun))) => begun,
@@ -73,10 +76,17 @@ pub(super) async fn serve(
     };
     match begun {
         Begun::Plain(stream, is_http2) => {
-            speak(stream, is_http2, Front { router, pulse, bounds, certificate: None }, stop).await;
+            let direct = (cfg!(target_os = "linux") && !is_http2).then(|| direct.clone());
+            speak(stream, is_http2, Front { router, pulse, bounds, certificate: None, direct }, stop).await;
         }
         Begun::Secret(stream, is_http2, certificate) => {
-            speak(*stream, is_http2, Front { router, pulse, bounds, certificate: Some(certificate) }, stop).await;
+            speak(
+                *stream,
+                is_http2,
+                Front { router, pulse, bounds, certificate: Some(certificate), direct: None },
+                stop,
+            )
+            .await;
         }
     }
 }
@@ -84,7 +94,7 @@ pub(super) async fn serve(
 /// A connection whose protocol is known.
 enum Begun {
     /// Whether it is HTTP/2.
-    Plain(Watched<TcpStream>, bool),
+    Plain(Watched<Plain>, bool),
     Secret(Box<Watched<TlsStream<TcpStream>>>, bool, ClientCertificate),
 }
 
@@ -92,9 +102,11 @@ async fn begin(
     stream: TcpStream,
     tls: Option<&Tls>,
     pulse: &Arc<Pulse>,
+    direct: &Direct,
     slot: Option<OwnedSemaphorePermit>,
 ) -> io::Result<Begun> {
     let Some(tls) = tls else {
+        let stream = Plain::new(stream, direct.clone());
         let mut stream = Watched::new(stream, Arc::clone(pulse), slot);
         let is_http2 = stream.begins_as_http2().await?;
         return Ok(Begun::Plain(stream, is_http2));
@@ -114,6 +126,7 @@ struct Front {
     pulse: Arc<Pulse>,
     bounds: Bounds,
     certificate: Option<ClientCertificate>,
+    direct: Option<Direct>,
 }
 
 impl Front {
@@ -123,6 +136,9 @@ impl Front {
         let mut request = request.map(|body| incoming(body, patience));
         if let Some(certificate) = self.certificate {
             request.extensions_mut().insert(certificate);
+        }
+        if let Some(direct) = self.direct {
+            request.extensions_mut().insert(direct);
         }
         let response = self.router.call(request).await?;
         Ok(response.map(|body| Answer::new(body, turn)))

@@ -6,6 +6,7 @@
 
 mod body;
 mod connection;
+mod plain;
 mod pulse;
 mod tls;
 mod watched;

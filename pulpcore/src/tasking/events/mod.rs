@@ -14,7 +14,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ pub(crate) use self::forget::{forget_hourly, lost};
 pub(crate) use self::frontier::follow;
 pub(super) use self::lines::{close, open, seal};
 pub(crate) use self::read::{Row, Scope, read};
-use crate::db::{WriteTx, now, storable};
+use crate::db::{WriteTx, bulk, now, storable};
 use crate::error::Result;
 use crate::models::task_event;
 
@@ -62,18 +63,12 @@ impl Event {
 /// Writes what happened, in this order.
 pub(super) async fn record(tx: &WriteTx, events: Vec<Event>) -> Result<()> {
     let present = now();
-    let mut rows = events.into_iter().map(|event| task_event::ActiveModel {
+    let rows = events.into_iter().map(|event| task_event::ActiveModel {
         pulp_created: Set(event.at.unwrap_or(present)),
         task_id: Set(event.task),
         kind: Set(event.kind.to_owned()),
         body: Set(storable(event.body)),
         ..Default::default()
     });
-    loop {
-        let some: Vec<_> = rows.by_ref().take(crate::db::rows_per_statement(4)).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        task_event::Entity::insert_many(some).exec_without_returning(&**tx).await?;
-    }
+    bulk::insert(&**tx, rows.collect(), &OnConflict::new()).await.map(drop)
 }
