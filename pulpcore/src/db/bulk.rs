@@ -14,11 +14,16 @@ use super::rows_per_statement;
 use crate::error::{Error, Result};
 
 /// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
-pub(crate) async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: &OnConflict) -> Result<u64>
+pub(crate) async fn insert<A>(
+    tx: &impl ConnectionTrait,
+    rows: Vec<A>,
+    conflict: impl Into<Option<&OnConflict>>,
+) -> Result<u64>
 where
     A: ActiveModelTrait + Send,
 {
     let most = rows_per_statement(<A::Entity as EntityTrait>::Column::iter().count());
+    let conflict = conflict.into();
     let mut affected = 0;
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
@@ -27,16 +32,18 @@ where
             DbBackend::Postgres => document::<A>(&some)?,
             _ => None,
         };
-        let statement = match document {
+        let mut statement = match document {
             Some((columns, document)) => Query::insert()
                 .into_table(A::Entity::default())
                 .columns(columns.iter().copied())
                 .select_from(read::<A::Entity>(&columns, document))
                 .map_err(Error::internal)?
-                .on_conflict(conflict.clone())
                 .take(),
-            None => A::Entity::insert_many(some).on_conflict(conflict.clone()).into_query(),
+            None => A::Entity::insert_many(some).into_query(),
         };
+        if let Some(conflict) = conflict {
+            statement.on_conflict(conflict.clone());
+        }
         affected += tx.execute(&statement).await?.rows_affected();
     }
     Ok(affected)

@@ -15,7 +15,6 @@ mod read;
 mod tests;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -70,5 +69,5 @@ pub(super) async fn record(tx: &WriteTx, events: Vec<Event>) -> Result<()> {
         body: Set(storable(event.body)),
         ..Default::default()
     });
-    bulk::insert(&**tx, rows.collect(), &OnConflict::new()).await.map(drop)
+    bulk::insert(&**tx, rows.collect(), None).await.map(drop)
 }
