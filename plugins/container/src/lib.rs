@@ -1,0 +1,4 @@
+//! A registry of container images.
+
+pub mod manifest;
+pub mod registry;
