@@ -44,6 +44,7 @@ pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
 pub use crate::api::endpoint::Endpoint;
 pub use crate::api::filters::Filters;
+pub use crate::api::reader::Reader;
 pub use crate::content::{ClientCertificate, Offer};
 pub use crate::guards::preauthenticate;
 pub use crate::refs::{Ref, VersionRef};

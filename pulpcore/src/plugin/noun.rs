@@ -23,8 +23,10 @@ use super::repository::{NewVersion, Repository};
 use super::task::{Prepared, Task};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
+use crate::api::reader::Reader;
 use crate::api::validate::BodySchema;
-use crate::db::Writing;
+use crate::app::App;
+use crate::db::{WriteTx, Writing};
 use crate::error::Result;
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
@@ -139,8 +141,15 @@ pub struct Noun {
     pub(crate) fields: fn() -> BTreeSet<String>,
     pub(crate) filters: fn() -> Filters,
     pub(crate) actions: fn() -> Vec<Endpoint>,
+    /// Of the operations of its family, those that it does not have.
+    omitted: &'static [&'static str],
+    lacks: &'static [&'static str],
+    pub(crate) requires: &'static [&'static str],
     /// Checks a body beyond its schema.
     pub(crate) check: fn(Object) -> Result<()>,
+    pub(crate) check_whole: for<'a> fn(&'a App, &'a Object) -> Answer<'a, ()>,
+    pub(crate) written: for<'a> fn(&'a WriteTx, Uuid) -> Answer<'a, ()>,
+    pub(crate) beside: for<'a> fn(&'a Reader, &'a [Uuid]) -> Answer<'a, Vec<Object>>,
     /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
     pub(crate) read: fn(&QueryResult, &str) -> Result<String>,
     pub(crate) insert: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
@@ -205,6 +214,8 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) key: String,
     pub(crate) columns: Vec<String>,
+    /// Columns that no answer needs.
+    pub(crate) unread: Vec<String>,
 }
 
 impl Noun {
@@ -297,7 +308,7 @@ impl Noun {
     }
 
     /// Says where the fields of a content guard stand that are in no row of its own.
-    pub(crate) const fn beside(mut self, beside: Beside) -> Self {
+    pub(crate) const fn with_beside(mut self, beside: Beside) -> Self {
         if let Hooks::ContentGuard(hooks) = &mut self.hooks {
             hooks.beside = Some(beside);
         }
@@ -311,6 +322,23 @@ impl Noun {
         self
     }
 
+    /// Takes operations away that others of its family have, by the last part of their ids: `create`, `delete`, `modify`,
+    /// `upload`, …
+    ///
+    /// ```
+    /// use pulpcore::plugin::{Content, Noun};
+    ///
+    /// /// Units that no client uploads.
+    /// const fn made_by_sync<E: Content>() -> Noun {
+    ///     Noun::content::<E>().without(&["create", "upload"])
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn without(mut self, operations: &'static [&'static str]) -> Self {
+        self.omitted = operations;
+        self
+    }
+
     const fn of<E: Detail>(hooks: Hooks) -> Self {
         Self {
             family: E::Master::FAMILY,
@@ -321,12 +349,19 @@ impl Noun {
                 name: E::default().table_name().to_owned(),
                 key: key::<E>().as_str().to_owned(),
                 columns: E::Column::iter().map(|column| column.as_str().to_owned()).collect(),
+                unread: columns::<E>(E::UNREAD),
             },
             described: Described::of::<E::Body>,
             fields: crate::api::shape::field_names::<E::Body>,
             filters: E::filters,
             actions: Vec::new,
+            omitted: &[],
+            lacks: E::LACKS,
+            requires: E::REQUIRES,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
+            check_whole: |app, body| Box::pin(E::check_whole(app, body)),
+            written: |tx, id| Box::pin(E::written(tx, id)),
+            beside: |reader, ids| Box::pin(E::beside(reader, ids)),
             read: |row, prefix| Ok(serde_json::to_string(&E::read(&E::Model::from_query_result(row, prefix)?))?),
             insert: |tx, id, body| {
                 Box::pin(async move {
@@ -368,12 +403,20 @@ impl Noun {
         format!("{}/{}/{}/", self.family.collection(), self.label(), self.endpoint)
     }
 
-    /// Of core's fields of its family, those that it does not have.
-    pub(crate) fn lacks(&self) -> &'static [&'static str] {
-        match &self.hooks {
-            Hooks::Distribution(hooks) if hooks.remotes.is_empty() => &["remote"],
-            _ => &[],
-        }
+    /// Whether it does not have one of core's fields of its family.
+    pub(crate) fn lacks(&self, field: &str) -> bool {
+        let no_remote = matches!(&self.hooks, Hooks::Distribution(hooks) if hooks.remotes.is_empty());
+        self.lacks.contains(&field) || (no_remote && field == "remote")
+    }
+
+    /// Whether it lacks fields that others of its family always show.
+    pub(crate) fn lacks_any(&self) -> bool {
+        !self.lacks.is_empty()
+    }
+
+    /// Whether it does not have one of the operations of its family.
+    pub(crate) fn omits(&self, operation: &str) -> bool {
+        self.omitted.contains(&operation)
     }
 
     /// The schema's name: `file.FileRepository`. Core's own have no label before them, as in Pulp.

@@ -113,7 +113,10 @@ impl Modification {
 
 /// Ends the transaction that made a version, if it made one: as what the task has made, and if the task is still ours. That
 /// is asked last, because whoever wants to cancel the task waits from then on.
-pub(crate) async fn commit(cx: &TaskCx, tx: WriteTx, made: Option<&repository_version::Model>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Canceled`] if the task is over; if the database fails.
+pub async fn commit(cx: &TaskCx, tx: WriteTx, made: Option<&repository_version::Model>) -> Result<()> {
     if let Some(version) = made {
         cx.record_in(&tx, VERSION_MODEL, version.pulp_id).await?;
     }

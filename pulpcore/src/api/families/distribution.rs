@@ -232,7 +232,9 @@ impl Writable for distribution::Entity {
         row.publication_id = Set(body.publication.map(|link| link.id));
         row.repository_id = Set(body.repository.map(|link| link.id));
         row.repository_version_id = Set(version);
-        row.remote_id = Set(body.remote.flatten().map(|link| link.id));
+        if pulls_through(row.pulp_type.as_ref()) {
+            row.remote_id = Set(body.remote.flatten().map(|link| link.id));
+        }
         row.pulp_last_updated = Set(now());
         let row = row.update(&**tx).await?;
         grace::changed(tx, app, &row, before).await
@@ -273,7 +275,7 @@ pub(crate) fn generic_list() -> Endpoint {
 /// Whether distributions of this type have a remote.
 fn pulls_through(pulp_type: &str) -> bool {
     let noun = registry::get().noun(Family::Distribution, pulp_type);
-    noun.is_some_and(|noun| !noun.lacks().contains(&"remote"))
+    noun.is_some_and(|noun| !noun.lacks("remote"))
 }
 
 /// What was given, null or not.
