@@ -18,7 +18,7 @@ use crate::versions;
 impl Content {
     /// The distribution of a type that a path leads into, if its guard lets the request in.
     pub(crate) async fn offer(&self, cx: &LiveCx, path: &str, pulp_type: &str) -> Result<Option<Offer>> {
-        let source = resolve::source(&self.0.app, path).await?;
+        let source = resolve::live_source(&self.0.app, path).await?;
         let Some(source) = source.filter(|source| source.pulp_type == pulp_type) else { return Ok(None) };
         if let Some(guard) = source.content_guard_id {
             guards::permit(&self.0.app, guard, &cx.parts).await?;

@@ -75,12 +75,22 @@ pub(super) struct File {
 
 /// The distribution that a path leads into.
 pub(super) async fn source(app: &App, path: &str) -> Result<Option<Source>> {
+    let (_, version_less) = registry::get().distribution_types();
+    found_source(app, path, version_less).await
+}
+
+/// The same for a live API: it serves versions also of what the content service does not.
+pub(super) async fn live_source(app: &App, path: &str) -> Result<Option<Source>> {
+    found_source(app, path, Vec::new()).await
+}
+
+async fn found_source(app: &App, path: &str, version_less: Vec<&str>) -> Result<Option<Source>> {
     let prefixes: Vec<_> = prefixes(path).collect();
     if prefixes.is_empty() {
         return Ok(None);
     }
     let mut sql = Sql::new(app);
-    let text = source_query(&mut sql, app.domain, prefixes);
+    let text = source_query(&mut sql, app.domain, prefixes, version_less);
     Ok(rows(app.db.read(), &text, sql.values).await?.pop())
 }
 
@@ -138,10 +148,10 @@ pub(super) async fn is_folder(app: &App, source: &Source, path: &str) -> Result<
     Ok(!rows::<Row>(app.db.read(), &text, sql.values).await?.is_empty())
 }
 
-fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
+fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>, version_less: Vec<&str>) -> String {
     let domain = sql.bind(domain);
     let prefixes = sql.list(prefixes);
-    let (unpublished, version_less) = registry::get().distribution_types();
+    let (unpublished, _) = registry::get().distribution_types();
     let unpublished = sql.list(unpublished);
     let version_less = sql.list(version_less);
     let publication = served_publication(&unpublished, "");
