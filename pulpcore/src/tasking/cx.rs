@@ -81,6 +81,11 @@ impl TaskCx {
         self.record(thing.model(), thing.id).await
     }
 
+    /// The same in the transaction that makes the thing.
+    pub async fn created_in<E: Referable>(&self, tx: &WriteTx, thing: &Ref<E>) -> Result<()> {
+        self.record_in(tx, thing.model(), thing.id).await
+    }
+
     pub(crate) async fn record(&self, model: &str, id: Uuid) -> Result<()> {
         let tx = self.app.db.write().await?;
         self.record_in(&tx, model, id).await?;
