@@ -15,10 +15,14 @@
 //! | which URLs there are | [`viewsets`] |
 //! | what happens in the background | [`tasks`], one task a file |
 //! | what belongs together | [`closure`] |
+//! | what a manifest's bytes say | [`manifest`] |
+//! | the protocol | [`registry`] |
 
 pub mod closure;
+pub mod manifest;
 mod migrations;
 pub mod models;
+pub mod registry;
 pub mod serializers;
 pub mod tasks;
 pub mod viewsets;
