@@ -14,7 +14,7 @@ use super::rows_per_statement;
 use crate::error::{Error, Result};
 
 /// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
-pub(crate) async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: &OnConflict) -> Result<u64>
+pub async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: &OnConflict) -> Result<u64>
 where
     A: ActiveModelTrait + Send,
 {

@@ -34,7 +34,7 @@ pub(crate) use self::guard::{Beside, Compiled, MOST_ASKED};
 pub use self::guard::{ContentGuard, GuardRequest};
 pub use self::live::{LiveApi, LiveCx, LiveRoute, Refusal, WellKnown};
 pub(crate) use self::noun::{DistributionHooks, Hooks, Table, insert, key};
-pub use self::noun::{Family, Master, Noun};
+pub use self::noun::{Family, Master, Noun, find_or_make};
 pub use self::publication::{Publication, Publisher};
 pub use self::reads::ContentReads;
 pub use self::remote::{Pull, Remote};

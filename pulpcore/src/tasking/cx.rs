@@ -95,6 +95,11 @@ impl TaskCx {
         general::make(self, noun, fields).await
     }
 
+    /// The same in the transaction that makes the thing.
+    pub async fn created_in<E: Referable>(&self, tx: &WriteTx, thing: &Ref<E>) -> Result<()> {
+        self.record_in(tx, thing.model(), thing.id).await
+    }
+
     pub(crate) async fn record(&self, model: &str, id: Uuid) -> Result<()> {
         let tx = self.app.db.write().await?;
         self.record_in(&tx, model, id).await?;

@@ -80,7 +80,7 @@ pub(super) async fn delete(cx: LiveCx) -> Answer {
         let refused = Failure::new(Code::Unsupported, message).with_detail(json!({ "digest": digest.to_string() }));
         return Err(refused.with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
     }
-    let remove = Remove { repository, units: vec![found.content_ptr_id] };
+    let remove = Remove { repository, units: vec![found.content_ptr_id], recursive: false };
     tasks::run(&cx, remove, &user, |said| Failure::Core(Error::Conflict(said))).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

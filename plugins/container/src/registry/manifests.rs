@@ -86,7 +86,9 @@ pub(super) async fn delete(cx: LiveCx) -> Answer {
     if units.is_empty() {
         return Err(unknown(&reference));
     }
-    tasks::run(&cx, Remove { repository, units }, &user, |said| Failure::Core(Error::Conflict(said))).await?;
+    // Without its name a manifest is still there by its digest.
+    let recursive = matches!(reference, Reference::Digest(_));
+    tasks::run(&cx, Remove { repository, units, recursive }, &user, |said| Failure::Core(Error::Conflict(said))).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

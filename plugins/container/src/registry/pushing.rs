@@ -51,7 +51,8 @@ pub(super) async fn put(mut cx: LiveCx) -> Answer {
     let config = config(&cx, &repository, &parsed).await?;
     // What was parsed as JSON is UTF-8.
     let data = String::from_utf8_lossy(&body).into_owned();
-    let id = units::keep_manifest(&cx.app, repository.id, &digest, &parsed, data, &config).await?;
+    let row = units::row(&digest, &parsed, data, &config);
+    let id = units::keep_manifest(&cx.app, repository.id, row, &parsed).await?;
     let manifest = Ref::of("container.manifest", id)?;
     let push = Push { repository, manifest, digest: digest.to_string(), tags: tags.clone() };
     tasks::run(&cx, push, &user, |said| Failure::new(Code::ManifestInvalid, said)).await?;

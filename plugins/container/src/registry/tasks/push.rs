@@ -2,12 +2,12 @@
 
 use pulpcore::error::Result;
 use pulpcore::models::{content, repository};
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
+use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, find_or_make, register};
 use pulpcore::versions;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::registry::units;
+use crate::models::{Tag, tag};
 
 /// Adds a manifest, with all that it refers to, and tags it: one version.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -37,16 +37,15 @@ impl Task for Push {
 
     async fn run(self, cx: TaskCx) -> Result<()> {
         let tx = cx.db().write().await?;
-        let mut added = units::tags(&tx, cx.domain(), &self.tags, &self.digest).await?;
-        added.push(self.manifest.id);
-        let mut version = NewVersion::open(&tx, self.repository.id).await?;
-        version.add(&added).await?;
-        let made = version.complete().await?;
-        versions::commit(&cx, tx, made.as_ref()).await?;
-        match &made {
-            Some(version) => versions::created(&cx, version).await,
-            None => Ok(()),
+        let mut units = vec![self.manifest.id];
+        for name in self.tags {
+            let row = tag::Model { name, tagged_digest: self.digest.clone(), ..tag::Model::default() };
+            units.push(find_or_make::<Tag>(&tx, cx.domain(), row).await?.0);
         }
+        let mut version = NewVersion::open(&tx, self.repository.id).await?;
+        version.add(&units).await?;
+        let made = version.complete().await?;
+        versions::finish(&cx, tx, made).await
     }
 }
 
