@@ -30,22 +30,10 @@ register!(Noun::content::<ManifestSignature>().without(UPLOADS));
 register!(Noun::remote::<ContainerRemote>());
 register!(Noun::remote::<ContainerPullThroughRemote>());
 register!(Noun::repository::<ContainerRepository>().without(&["modify"]).actions(|| {
-    vec![
-        tag::<ContainerRepository>(),
-        untag::<ContainerRepository>(),
-        add(),
-        remove(),
-        copy_tags(),
-        copy_manifests(),
-    ]
+    vec![tag::<ContainerRepository>(), untag::<ContainerRepository>(), add(), remove(), copy_tags(), copy_manifests()]
 }));
 register!(Noun::repository::<ContainerPushRepository>().without(OF_OLD).actions(|| {
-    vec![
-        tag::<ContainerPushRepository>(),
-        untag::<ContainerPushRepository>(),
-        remove_image(),
-        remove_signatures(),
-    ]
+    vec![tag::<ContainerPushRepository>(), untag::<ContainerPushRepository>(), remove_image(), remove_signatures()]
 }));
 register!(Noun::distribution::<ContainerDistribution>());
 register!(Noun::distribution::<ContainerPullThroughDistribution>());
@@ -71,10 +59,14 @@ fn untag<D: Detail>() -> Endpoint {
 
 /// `POST …/{pulp_id}/add/`.
 fn add() -> Endpoint {
-    Endpoint::action::<ContainerRepository, RecursiveManageBody, _, _>("add", "Add content", |cx: Cx, id, body| async move {
-        let repository = repository::<ContainerRepository>(id)?;
-        cx.dispatch(RecursiveAdd { repository, content_units: body.content_units }).await
-    })
+    Endpoint::action::<ContainerRepository, RecursiveManageBody, _, _>(
+        "add",
+        "Add content",
+        |cx: Cx, id, body| async move {
+            let repository = repository::<ContainerRepository>(id)?;
+            cx.dispatch(RecursiveAdd { repository, content_units: body.content_units }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/remove/`.
@@ -91,11 +83,15 @@ fn remove() -> Endpoint {
 
 /// `POST …/{pulp_id}/copy_tags/`.
 fn copy_tags() -> Endpoint {
-    Endpoint::action::<ContainerRepository, TagCopyBody, _, _>("copy_tags", "Copy tags", |cx: Cx, id, body| async move {
-        let repository = repository::<ContainerRepository>(id)?;
-        let TagCopyBody { source_repository, source_repository_version, names } = body;
-        cx.dispatch(CopyTags { repository, source_repository, source_repository_version, names }).await
-    })
+    Endpoint::action::<ContainerRepository, TagCopyBody, _, _>(
+        "copy_tags",
+        "Copy tags",
+        |cx: Cx, id, body| async move {
+            let repository = repository::<ContainerRepository>(id)?;
+            let TagCopyBody { source_repository, source_repository_version, names } = body;
+            cx.dispatch(CopyTags { repository, source_repository, source_repository_version, names }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/copy_manifests/`.
@@ -106,8 +102,7 @@ fn copy_manifests() -> Endpoint {
         |cx: Cx, id, body| async move {
             let repository = repository::<ContainerRepository>(id)?;
             let ManifestCopyBody { source_repository, source_repository_version, digests, media_types } = body;
-            let task =
-                CopyManifests { repository, source_repository, source_repository_version, digests, media_types };
+            let task = CopyManifests { repository, source_repository, source_repository_version, digests, media_types };
             cx.dispatch(task).await
         },
     )

@@ -9,8 +9,7 @@ use axum::response::Response;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect,
-    Value as DbValue,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;

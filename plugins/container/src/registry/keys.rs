@@ -22,7 +22,7 @@ static KNOWN: LazyLock<Cache<Uuid, Vec<u8>>> =
 ///
 /// # Errors
 /// If the database fails, or the encryption key in use is not that with which the private half was encrypted.
-pub async fn sign(app: &App, claims: &Claims) -> Result<String> {
+pub(super) async fn sign(app: &App, claims: &Claims) -> Result<String> {
     let (id, private) = match latest(app).await? {
         Some(key) => key,
         None => make(app).await?,
@@ -34,7 +34,7 @@ pub async fn sign(app: &App, claims: &Claims) -> Result<String> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn verify(app: &App, token: &str) -> Result<Option<Claims>> {
+pub(super) async fn verify(app: &App, token: &str) -> Result<Option<Claims>> {
     let Some(id) = token::key_id(token).and_then(|id| Uuid::parse_str(&id).ok()) else { return Ok(None) };
     let public = match KNOWN.get(&id) {
         Some(public) => public,
@@ -60,11 +60,8 @@ async fn make(app: &App) -> Result<(Uuid, Vec<u8>)> {
     let NewKey { private, public } = NewKey::make()?;
     let id = Uuid::now_v7();
     let tx = app.db.write().await?;
-    let row = token_key::ActiveModel {
-        pulp_id: Set(id),
-        pulp_created: Set(now()),
-        public_key: Set(hex::encode(public)),
-    };
+    let row =
+        token_key::ActiveModel { pulp_id: Set(id), pulp_created: Set(now()), public_key: Set(hex::encode(public)) };
     row.insert(&*tx).await?;
     let private_key = Set(app.secrets.encrypt(&hex::encode(&private)));
     token_secret::ActiveModel { token_key_id: Set(id), private_key }.insert(&*tx).await?;

@@ -88,7 +88,8 @@ pub(super) async fn delete(cx: LiveCx) -> Answer {
     }
     // Without its name a manifest is still there by its digest.
     let recursive = matches!(reference, Reference::Digest(_));
-    tasks::run(&cx, Remove { repository, units, recursive }, &user, |said| Failure::Core(Error::Conflict(said))).await?;
+    tasks::run(&cx, Remove { repository, units, recursive }, &user, |said| Failure::Core(Error::Conflict(said)))
+        .await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

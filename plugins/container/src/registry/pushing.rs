@@ -144,7 +144,8 @@ async fn config(cx: &LiveCx, repository: &Ref<repository::Entity>, parsed: &Mani
     let known = |config: &&oci_spec::image::Descriptor| {
         media_type::IMAGE_CONFIGS.contains(&config.media_type().to_string().as_str()) && config.size() <= LARGEST_CONFIG
     };
-    let digest = parsed.config.as_ref().filter(known).and_then(|config| config.digest().to_string().parse().ok());
+    let digest =
+        parsed.config.as_ref().filter(known).and_then(|config| config.digest().to_string().parse::<Digest>().ok());
     let Some(digest) = digest else { return Ok(ImageConfig::default()) };
     let here = |sql: &mut Sql| {
         let latest = sql.is_latest(repository.id, "b.content_ptr_id");

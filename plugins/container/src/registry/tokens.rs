@@ -11,12 +11,12 @@ use url::form_urlencoded;
 
 use super::access::{Caller, unauthorized};
 use super::errors::{Answer, Code, Failure};
+use super::keys;
 use super::permission::{Who, may};
 use super::place::Place;
 use super::scope::{Action, Scope};
 use super::settings::RegistrySettings;
 use super::token::{Claims, LIFETIME, granted};
-use super::keys;
 
 /// `GET` of a token: Docker's token specification, "Requesting a Token".
 pub(super) async fn issue(cx: LiveCx) -> Answer {

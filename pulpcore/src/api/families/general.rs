@@ -171,7 +171,9 @@ async fn insert<M: Writable>(cx: &TaskCx, noun: &Noun, body: Map<String, Value>)
 /// Makes a thing for a task of a plugin, from the fields that a client would give.
 pub(crate) async fn make(cx: &TaskCx, noun: &Noun, fields: Map<String, Value>) -> Result<Uuid> {
     match noun.family {
-        Family::Repository => insert::<repository::Entity>(cx, noun, checked::<repository::Entity>(noun, fields)?).await,
+        Family::Repository => {
+            insert::<repository::Entity>(cx, noun, checked::<repository::Entity>(noun, fields)?).await
+        }
         Family::Remote => insert::<remote::Entity>(cx, noun, checked::<remote::Entity>(noun, fields)?).await,
         Family::Distribution => {
             insert::<distribution::Entity>(cx, noun, checked::<distribution::Entity>(noun, fields)?).await

@@ -2,6 +2,7 @@
 //!
 //! Each takes the repository for itself, so that pushes to one repository queue, and none is lost.
 
+mod expire;
 mod open;
 mod push;
 mod remove;
@@ -10,6 +11,7 @@ use pulpcore::error::Result;
 use pulpcore::models::{state, task, user};
 use pulpcore::plugin::{LiveCx, Task};
 
+pub use self::expire::ExpireUploads;
 pub use self::open::Open;
 pub use self::push::Push;
 pub use self::remove::Remove;

@@ -1,13 +1,11 @@
 //! From chunks to a blob.
 
-use std::pin::pin;
-
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use pulpcore::app::App;
 use pulpcore::artifacts;
-use pulpcore::error::Result;
+use pulpcore::error::{Error, Result};
 use pulpcore::models::artifact;
 use pulpcore::storage::{Algorithm, Expected};
 use uuid::Uuid;
@@ -46,11 +44,11 @@ pub(super) async fn session(
         }
     }
     let last = stream::iter(first.map(Ok)).chain(body);
-    let parts = stream::iter(chunks.into_iter().map(Ok)).and_then({
+    let parts = stream::iter(chunks.into_iter().map(Ok::<_, Error>)).and_then({
         let storage = app.storage.clone();
         move |artifact: artifact::Model| {
             let storage = storage.clone();
-            async move { Ok(storage.read(&artifact.file, None).await?.body) }
+            async move { Ok::<_, Error>(storage.read(&artifact.file, None).await?.body) }
         }
     });
     let before: BoxStream<'static, Result<Bytes>> = parts.try_flatten().boxed();
@@ -95,7 +93,6 @@ fn of<'a>(artifact: &'a artifact::Model, digest: &Digest) -> Option<&'a str> {
 
 /// The first bytes of a body; none if it has none.
 async fn first(body: &mut (impl Stream<Item = Result<Bytes>> + Unpin)) -> Answer<Option<Bytes>> {
-    let mut body = pin!(body);
     while let Some(piece) = body.next().await {
         let piece = piece?;
         if !piece.is_empty() {

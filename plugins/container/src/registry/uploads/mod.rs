@@ -92,7 +92,8 @@ async fn session(cx: &LiveCx) -> Answer<(Place, Session)> {
         Some(id) => Session::find(&cx.app, id, repository.id).await?,
         None => None,
     };
-    let session = session.ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "There is no such upload, or not any more."));
+    let session =
+        session.ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "There is no such upload, or not any more."));
     Ok((place, session?))
 }
 
