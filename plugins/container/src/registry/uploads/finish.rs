@@ -10,7 +10,7 @@ use pulpcore::models::artifact;
 use pulpcore::storage::{Algorithm, Expected};
 use uuid::Uuid;
 
-use super::refused;
+use super::{refused, unknown};
 use super::session::Session;
 use crate::registry::digest::Digest;
 use crate::registry::errors::{Answer, Code, Failure};
@@ -25,7 +25,7 @@ pub(super) async fn session(
     body: impl Stream<Item = Result<Bytes>> + Send + Unpin + 'static,
     size: Option<u64>,
 ) -> Answer<()> {
-    let chunks = session.chunks(app).await?;
+    let chunks = session.chunks(app).await?.ok_or_else(unknown)?;
     let (repository, id) = (session.repository(), session.id());
     let mut body = body;
     let first = first(&mut body).await?;

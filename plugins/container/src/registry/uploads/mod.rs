@@ -92,9 +92,11 @@ async fn session(cx: &LiveCx) -> Answer<(Place, Session)> {
         Some(id) => Session::find(&cx.app, id, repository.id).await?,
         None => None,
     };
-    let session =
-        session.ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "There is no such upload, or not any more."));
-    Ok((place, session?))
+    Ok((place, session.ok_or_else(unknown)?))
+}
+
+fn unknown() -> Failure {
+    Failure::new(Code::BlobUploadUnknown, "There is no such upload, or not any more.")
 }
 
 /// How long the chunk of a request says that it is. It begins where the session stands.

@@ -7,7 +7,7 @@ use futures::Stream;
 use pulpcore::app::App;
 use pulpcore::artifacts;
 use pulpcore::db::{now, rows_per_statement};
-use pulpcore::error::{Error, Result};
+use pulpcore::error::Result;
 use pulpcore::models::artifact;
 use pulpcore::storage::Expected;
 use sea_orm::sea_query::Expr;
@@ -101,11 +101,8 @@ impl Session {
         Ok(Ok(self))
     }
 
-    /// The chunks, in their order.
-    ///
-    /// # Errors
-    /// [`Error::Gone`] if some were taken as orphans, because nobody went on for so long.
-    pub(super) async fn chunks(&self, app: &App) -> Result<Vec<artifact::Model>> {
+    /// The chunks, in their order; none if some were taken as orphans, because nobody went on for so long.
+    pub(super) async fn chunks(&self, app: &App) -> Result<Option<Vec<artifact::Model>>> {
         let chunks = upload_chunk::Entity::find().filter(upload_chunk::Column::UploadId.eq(self.0.pulp_id));
         let chunks = chunks.order_by_asc(upload_chunk::Column::Offset).all(app.db.read()).await?;
         let mut found: HashMap<Uuid, artifact::Model> = HashMap::new();
@@ -121,10 +118,7 @@ impl Session {
             at += artifact.size;
             artifacts.push(artifact.clone());
         }
-        match at == self.0.size {
-            true => Ok(artifacts),
-            false => Err(Error::Gone("The upload was left alone for too long: begin anew.".to_owned())),
-        }
+        Ok((at == self.0.size).then_some(artifacts))
     }
 
     /// Ends it. Its chunks are orphans from then on.

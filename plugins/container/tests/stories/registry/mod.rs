@@ -5,9 +5,11 @@ mod concurrency;
 mod content_discovery;
 mod content_management;
 mod errors;
+mod pending;
 mod pull;
 mod push_blobs;
 mod push_manifests;
+mod roles;
 
 use axum::http::Method;
 use pulp_container::manifest::media_type;
