@@ -258,10 +258,6 @@ pub async fn exec(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> R
 }
 
 /// All rows of one query, with `$1`, `$2`, … for its values on either database.
-pub async fn rows<R: FromQueryResult>(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<R>> {
+pub async fn rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<R>> {
     Ok(R::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await?)
 }

@@ -3,19 +3,20 @@
 use pulpcore::api::cx::Cx;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Detail, Endpoint, Noun, Ref, register};
+use pulpcore::plugin::{Collection, Detail, Endpoint, Noun, Ref, register};
 use uuid::Uuid;
 
 use crate::models::{
-    Blob, ContainerDistribution, ContainerPullThroughDistribution, ContainerPullThroughRemote, ContainerPushRepository,
-    ContainerRemote, ContainerRepository, Manifest, ManifestSignature, Tag,
+    Blob, ContainerDistribution, ContainerNamespace, ContainerPullThroughDistribution, ContainerPullThroughRemote,
+    ContainerPushRepository, ContainerRemote, ContainerRepository, Manifest, ManifestSignature, Tag,
 };
 use crate::serializers::{
-    ManifestCopyBody, RecursiveManageBody, RemoveImageBody, RemoveSignaturesBody, TagCopyBody, TagImageBody,
-    UnTagImageBody,
+    ContainerRepositorySyncUrl, ManifestCopyBody, RecursiveManageBody, RemoveImageBody, RemoveSignaturesBody,
+    TagCopyBody, TagImageBody, UnTagImageBody,
 };
 use crate::tasks::{
-    CopyManifests, CopyTags, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures, TagImage, UntagImage,
+    CopyManifests, CopyTags, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures, Synchronize, TagImage,
+    UntagImage,
 };
 
 /// Units come by push, by sync and by tasks.
@@ -33,6 +34,7 @@ register!(Noun::repository::<ContainerRepository>().without(&["modify"]).actions
     vec![
         tag::<ContainerRepository>(),
         untag::<ContainerRepository>(),
+        sync(),
         add(),
         remove(),
         copy_tags(),
@@ -40,19 +42,27 @@ register!(Noun::repository::<ContainerRepository>().without(&["modify"]).actions
     ]
 }));
 register!(Noun::repository::<ContainerPushRepository>().without(OF_OLD).actions(|| {
-    vec![
-        tag::<ContainerPushRepository>(),
-        untag::<ContainerPushRepository>(),
-        remove_image(),
-        remove_signatures(),
-    ]
+    vec![tag::<ContainerPushRepository>(), untag::<ContainerPushRepository>(), remove_image(), remove_signatures()]
 }));
 register!(Noun::distribution::<ContainerDistribution>());
 register!(Noun::distribution::<ContainerPullThroughDistribution>());
+register!(Collection::of::<ContainerNamespace>());
 
 /// A repository of a kind, as tasks name it.
 fn repository<D: Detail>(id: Uuid) -> Result<Ref<repository::Entity>> {
     Ref::of(D::TYPE, id)
+}
+
+/// `POST …/{pulp_id}/sync/`.
+fn sync() -> Endpoint {
+    Endpoint::action::<ContainerRepository, ContainerRepositorySyncUrl, _, _>(
+        "sync",
+        "Sync from a remote",
+        |cx: Cx, id, body| async move {
+            let ContainerRepositorySyncUrl { remote, mirror, signed_only } = body;
+            cx.dispatch(Synchronize { repository: Ref::new(id), remote, mirror, signed_only }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/tag/`.
@@ -71,10 +81,14 @@ fn untag<D: Detail>() -> Endpoint {
 
 /// `POST …/{pulp_id}/add/`.
 fn add() -> Endpoint {
-    Endpoint::action::<ContainerRepository, RecursiveManageBody, _, _>("add", "Add content", |cx: Cx, id, body| async move {
-        let repository = repository::<ContainerRepository>(id)?;
-        cx.dispatch(RecursiveAdd { repository, content_units: body.content_units }).await
-    })
+    Endpoint::action::<ContainerRepository, RecursiveManageBody, _, _>(
+        "add",
+        "Add content",
+        |cx: Cx, id, body| async move {
+            let repository = repository::<ContainerRepository>(id)?;
+            cx.dispatch(RecursiveAdd { repository, content_units: body.content_units }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/remove/`.
@@ -91,11 +105,15 @@ fn remove() -> Endpoint {
 
 /// `POST …/{pulp_id}/copy_tags/`.
 fn copy_tags() -> Endpoint {
-    Endpoint::action::<ContainerRepository, TagCopyBody, _, _>("copy_tags", "Copy tags", |cx: Cx, id, body| async move {
-        let repository = repository::<ContainerRepository>(id)?;
-        let TagCopyBody { source_repository, source_repository_version, names } = body;
-        cx.dispatch(CopyTags { repository, source_repository, source_repository_version, names }).await
-    })
+    Endpoint::action::<ContainerRepository, TagCopyBody, _, _>(
+        "copy_tags",
+        "Copy tags",
+        |cx: Cx, id, body| async move {
+            let repository = repository::<ContainerRepository>(id)?;
+            let TagCopyBody { source_repository, source_repository_version, names } = body;
+            cx.dispatch(CopyTags { repository, source_repository, source_repository_version, names }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/copy_manifests/`.
@@ -106,8 +124,7 @@ fn copy_manifests() -> Endpoint {
         |cx: Cx, id, body| async move {
             let repository = repository::<ContainerRepository>(id)?;
             let ManifestCopyBody { source_repository, source_repository_version, digests, media_types } = body;
-            let task =
-                CopyManifests { repository, source_repository, source_repository_version, digests, media_types };
+            let task = CopyManifests { repository, source_repository, source_repository_version, digests, media_types };
             cx.dispatch(task).await
         },
     )

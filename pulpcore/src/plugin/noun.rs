@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect,
-    Value as DbValue,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
 };
+use crate::sync::download::{Downloader, RemoteConfig};
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
@@ -187,6 +188,7 @@ pub(crate) struct Uploaded {
 pub(crate) struct RemoteHooks {
     pub(crate) policies: &'static [&'static str],
     pub(crate) pull: for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> Answer<'a, Option<Pull>>,
+    pub(crate) downloader: fn(Arc<dyn Downloader>, &RemoteConfig) -> Arc<dyn Downloader>,
 }
 
 pub(crate) struct RepositoryHooks {
@@ -263,6 +265,7 @@ impl Noun {
     pub const fn remote<E: Remote>() -> Self {
         Self::of::<E>(Hooks::Remote(RemoteHooks {
             policies: E::POLICIES,
+            downloader: E::downloader,
             pull: |db, remote, path| {
                 Box::pin(async move {
                     match E::find().filter(key::<E>().eq(remote.pulp_id)).one(db).await? {

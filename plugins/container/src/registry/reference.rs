@@ -87,7 +87,22 @@ mod tests {
             assert!(is_name(name), "{name}");
         }
         for name in [
-            "", "/", "a/", "/a", "a//b", "A", "a b", "a..b", "a___b", "a.-b", "-a", "a-", "a/_b", "ä", "a:b", "a\n",
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "A",
+            "a b",
+            "a..b",
+            "a___b",
+            "a.-b",
+            "-a",
+            "a-",
+            "a/_b",
+            "ä",
+            "a:b",
+            "a\n",
             &"a".repeat(256),
         ] {
             assert!(!is_name(name), "{name:?}");

@@ -36,7 +36,8 @@ impl Task for RemoveSignatures {
         match held.count(app.db.read()).await? {
             0 => {
                 let key = &self.signed_with_key_id;
-                let message = format!("There are no signatures of the key '{key}' in the latest repository version '{name}'");
+                let message =
+                    format!("There are no signatures of the key '{key}' in the latest repository version '{name}'");
                 Err(Error::invalid("signed_with_key_id", message))
             }
             _ => Ok(()),

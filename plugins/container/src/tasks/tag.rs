@@ -70,8 +70,9 @@ pub(super) async fn must_hold(
         .filter(manifest::Column::ContentPtrId.in_subquery(version.content_ids()));
     match held.count(db).await? {
         0 => {
-            let message =
-                format!("A manifest with the digest '{digest}' does not exist in the latest repository version '{name}'");
+            let message = format!(
+                "A manifest with the digest '{digest}' does not exist in the latest repository version '{name}'"
+            );
             Err(Error::invalid_together(message))
         }
         _ => Ok(()),

@@ -35,7 +35,8 @@ impl Task for UntagImage {
             .filter(tag::Column::ContentPtrId.in_subquery(version.content_ids()));
         match held.count(app.db.read()).await? {
             0 => {
-                let message = format!("The tag '{}' does not exist in the latest repository version '{name}'", self.tag);
+                let message =
+                    format!("The tag '{}' does not exist in the latest repository version '{name}'", self.tag);
                 Err(Error::invalid_together(message))
             }
             _ => Ok(()),
