@@ -115,10 +115,7 @@ fn unused_blobs(some: [SelectStatement; 2], stay: &SelectStatement) -> SelectSta
     let used = Query::select()
         .expr(Expr::val(1))
         .from(blob_manifest::Entity)
-        .and_where(same(
-            (blob_manifest::Entity, blob_manifest::Column::Digest),
-            (blob::Entity, blob::Column::Digest),
-        ))
+        .and_where(same((blob_manifest::Entity, blob_manifest::Column::Digest), (blob::Entity, blob::Column::Digest)))
         .and_where(blob_manifest::Column::ManifestId.in_subquery(stay.clone()))
         .take();
     Query::select()
@@ -136,10 +133,8 @@ fn signatures(named: SelectStatement, gone: SelectStatement) -> SelectStatement 
         .from(manifest::Entity)
         .and_where(manifest::Column::ContentPtrId.in_subquery(gone))
         .take();
-    let either = [
-        signature::Column::ContentPtrId.in_subquery(named),
-        signature::Column::SignedDigest.in_subquery(unsigned),
-    ];
+    let either =
+        [signature::Column::ContentPtrId.in_subquery(named), signature::Column::SignedDigest.in_subquery(unsigned)];
     Query::select().column(signature::Column::ContentPtrId).from(signature::Entity).cond_where(any_of(either)).take()
 }
 

@@ -25,6 +25,7 @@ pub mod models;
 pub mod registry;
 pub mod serializers;
 pub mod tasks;
+mod upstream;
 pub mod viewsets;
 
 use pulpcore::plugin::{ContentReads, Plugin, register};

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::models::ContainerRemote;
+
 /// The media types that lists of manifests can be narrowed to.
 pub const MEDIA_TYPES: &[&str] = &[
     "application/vnd.docker.distribution.manifest.v1+json",
@@ -169,7 +171,7 @@ pub struct ContainerRemoteBody {
     pub exclude_tags: Option<Vec<String>>,
     /// A URL to a sigstore to download image signatures from
     #[serde(default)]
-    #[schema(format = "uri", min_length = 1)]
+    #[schema(format = "uri", min_length = 1, nullable = false, required = false)]
     pub sigstore: Option<String>,
 }
 
@@ -233,6 +235,38 @@ pub struct ContainerPullThroughDistributionBody {
     #[serde(default)]
     #[schema(min_length = 1)]
     pub description: Option<String>,
+}
+
+/// What some paths of distributions begin with.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = container::ContainerNamespace)]
+pub struct ContainerNamespaceBody {
+    /// The first component of the paths.
+    #[schema(min_length = 1)]
+    pub name: String,
+    /// A dictionary of arbitrary key/value pairs used to describe it.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub pulp_labels: BTreeMap<String, Option<String>>,
+}
+
+/// How to sync.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ContainerRepositorySyncURL)]
+pub struct ContainerRepositorySyncUrl {
+    /// A remote to sync from. This will override a remote set on repository.
+    #[serde(default)]
+    #[schema(value_type = String, format = "uri", required = false)]
+    pub remote: Option<Ref<ContainerRemote>>,
+    /// If `True`, synchronization will remove all content that is not present in the remote repository. If `False`, sync
+    /// will be additive only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub mirror: bool,
+    /// If `True`, only signed content will be synced. Signatures are not verified.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub signed_only: bool,
 }
 
 /// Which manifest gets which name.
@@ -355,6 +389,14 @@ pub(crate) fn check_base_path(body: &Map<String, Value>) -> Result<()> {
         return Err(Error::invalid("base_path", "The provided base path contains forbidden characters."));
     }
     Ok(())
+}
+
+/// A namespace is one component of such a path.
+pub(crate) fn check_namespace(name: &str) -> Result<()> {
+    match is_component(name) {
+        true => Ok(()),
+        false => Err(Error::invalid("name", "The provided name contains forbidden characters.")),
+    }
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.

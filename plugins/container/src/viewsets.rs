@@ -3,19 +3,20 @@
 use pulpcore::api::cx::Cx;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Detail, Endpoint, Noun, Ref, register};
+use pulpcore::plugin::{Collection, Detail, Endpoint, Noun, Ref, register};
 use uuid::Uuid;
 
 use crate::models::{
-    Blob, ContainerDistribution, ContainerPullThroughDistribution, ContainerPullThroughRemote, ContainerPushRepository,
-    ContainerRemote, ContainerRepository, Manifest, ManifestSignature, Tag,
+    Blob, ContainerDistribution, ContainerNamespace, ContainerPullThroughDistribution, ContainerPullThroughRemote,
+    ContainerPushRepository, ContainerRemote, ContainerRepository, Manifest, ManifestSignature, Tag,
 };
 use crate::serializers::{
-    ManifestCopyBody, RecursiveManageBody, RemoveImageBody, RemoveSignaturesBody, TagCopyBody, TagImageBody,
-    UnTagImageBody,
+    ContainerRepositorySyncUrl, ManifestCopyBody, RecursiveManageBody, RemoveImageBody, RemoveSignaturesBody,
+    TagCopyBody, TagImageBody, UnTagImageBody,
 };
 use crate::tasks::{
-    CopyManifests, CopyTags, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures, TagImage, UntagImage,
+    CopyManifests, CopyTags, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures, Synchronize, TagImage,
+    UntagImage,
 };
 
 /// Units come by push, by sync and by tasks.
@@ -30,17 +31,38 @@ register!(Noun::content::<ManifestSignature>().without(UPLOADS));
 register!(Noun::remote::<ContainerRemote>());
 register!(Noun::remote::<ContainerPullThroughRemote>());
 register!(Noun::repository::<ContainerRepository>().without(&["modify"]).actions(|| {
-    vec![tag::<ContainerRepository>(), untag::<ContainerRepository>(), add(), remove(), copy_tags(), copy_manifests()]
+    vec![
+        tag::<ContainerRepository>(),
+        untag::<ContainerRepository>(),
+        sync(),
+        add(),
+        remove(),
+        copy_tags(),
+        copy_manifests(),
+    ]
 }));
 register!(Noun::repository::<ContainerPushRepository>().without(OF_OLD).actions(|| {
     vec![tag::<ContainerPushRepository>(), untag::<ContainerPushRepository>(), remove_image(), remove_signatures()]
 }));
 register!(Noun::distribution::<ContainerDistribution>());
 register!(Noun::distribution::<ContainerPullThroughDistribution>());
+register!(Collection::of::<ContainerNamespace>());
 
 /// A repository of a kind, as tasks name it.
 fn repository<D: Detail>(id: Uuid) -> Result<Ref<repository::Entity>> {
     Ref::of(D::TYPE, id)
+}
+
+/// `POST …/{pulp_id}/sync/`.
+fn sync() -> Endpoint {
+    Endpoint::action::<ContainerRepository, ContainerRepositorySyncUrl, _, _>(
+        "sync",
+        "Sync from a remote",
+        |cx: Cx, id, body| async move {
+            let ContainerRepositorySyncUrl { remote, mirror, signed_only } = body;
+            cx.dispatch(Synchronize { repository: Ref::new(id), remote, mirror, signed_only }).await
+        },
+    )
 }
 
 /// `POST …/{pulp_id}/tag/`.

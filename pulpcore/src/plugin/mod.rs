@@ -21,6 +21,7 @@ mod publication;
 mod reads;
 mod remote;
 mod repository;
+mod resource;
 mod schedule;
 mod task;
 
@@ -39,6 +40,7 @@ pub use self::publication::{Publication, Publisher};
 pub use self::reads::ContentReads;
 pub use self::remote::{Pull, Remote};
 pub use self::repository::{NewVersion, Repository};
+pub use self::resource::{Collection, NewRow, Resource};
 pub use self::schedule::{Schedule, Scheduled};
 pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
@@ -84,6 +86,7 @@ pub struct Plugin {
 
 inventory::collect!(Plugin);
 inventory::collect!(Noun);
+inventory::collect!(Collection);
 inventory::collect!(TaskKind);
 inventory::collect!(LiveApi);
 inventory::collect!(WellKnown);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -32,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
 };
+use crate::sync::download::{Downloader, RemoteConfig};
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
@@ -186,6 +188,7 @@ pub(crate) struct Uploaded {
 pub(crate) struct RemoteHooks {
     pub(crate) policies: &'static [&'static str],
     pub(crate) pull: for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> Answer<'a, Option<Pull>>,
+    pub(crate) downloader: fn(Arc<dyn Downloader>, &RemoteConfig) -> Arc<dyn Downloader>,
 }
 
 pub(crate) struct RepositoryHooks {
@@ -262,6 +265,7 @@ impl Noun {
     pub const fn remote<E: Remote>() -> Self {
         Self::of::<E>(Hooks::Remote(RemoteHooks {
             policies: E::POLICIES,
+            downloader: E::downloader,
             pull: |db, remote, path| {
                 Box::pin(async move {
                     match E::find().filter(key::<E>().eq(remote.pulp_id)).one(db).await? {

@@ -1,7 +1,10 @@
 //! Which blobs a manifest names, by digest: those that a registry must have to serve it. Layers that are fetched from
 //! elsewhere (`nondistributable`, `foreign`) are in the manifest's bytes only.
 
+use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
+
+use crate::manifest::{Manifest, media_type};
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -25,3 +28,16 @@ pub const CONFIG: i64 = -1;
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The rows of a manifest with this key.
+pub(super) fn rows(manifest_id: Uuid, manifest: &Manifest) -> Vec<ActiveModel> {
+    let row = |(position, digest): (i64, &str)| ActiveModel {
+        manifest_id: Set(manifest_id),
+        position: Set(position),
+        digest: Set(digest.to_owned()),
+    };
+    let config = manifest.config.iter().map(|config| (CONFIG, config.digest().as_ref()));
+    let here = manifest.layers.iter().filter(|layer| !media_type::is_foreign(&layer.media_type().to_string()));
+    let layers = (0..).zip(here.map(|layer| layer.digest().as_ref()));
+    config.chain(layers).map(row).collect()
+}

@@ -1,12 +1,16 @@
 //! Manifests: of images, of artifacts, and indexes of manifests.
 
+use oci_spec::image::Descriptor;
+use pulpcore::db::{Writing, bulk};
 use pulpcore::error::Result;
 use pulpcore::models::content;
 use pulpcore::plugin::{Content, Detail, Filters, Reader};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
 use serde_json::{Map, Value};
 
-use super::{Texts, references};
+use super::{Texts, blob_manifest, manifest_list_manifest as listed, references};
+use crate::manifest::{ImageConfig, Kind, Manifest};
 use crate::serializers::{MEDIA_TYPES, ManifestBody};
 
 /// One row.
@@ -58,6 +62,53 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The row of a manifest with this digest: its bytes, what they say, and what the image's configuration says, if it is
+    /// known.
+    pub fn of(digest: &str, data: String, manifest: &Manifest, config: Option<&ImageConfig>) -> Self {
+        let descriptor = |descriptor: &Descriptor| descriptor.digest().as_ref().to_owned();
+        let nature = manifest.nature(config);
+        let image = manifest.kind == Kind::Image;
+        Self {
+            digest: digest.to_owned(),
+            schema_version: manifest.schema_version,
+            media_type: manifest.media_type.clone(),
+            data,
+            config_digest: manifest.config.as_ref().map(descriptor),
+            subject_digest: manifest.subject.as_ref().map(descriptor),
+            artifact_type: manifest.artifact_type.clone(),
+            annotations: Texts(manifest.annotations.clone()),
+            labels: Texts(config.map(|config| config.labels.clone()).unwrap_or_default()),
+            is_bootable: nature == "bootable",
+            is_flatpak: nature == "flatpak",
+            nature: Some(nature.to_owned()),
+            architecture: config.and_then(|config| config.architecture.clone()),
+            os: config.and_then(|config| config.os.clone()),
+            compressed_image_size: image.then(|| manifest.compressed_size()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Writes down what manifests refer to, by their keys. What was written down before stays as it is.
+///
+/// # Errors
+/// If the database fails.
+pub async fn save_references(tx: &Writing, manifests: &[(Uuid, &Manifest)]) -> Result<()> {
+    let (mut blobs, mut children) = (Vec::new(), Vec::new());
+    for (id, manifest) in manifests {
+        blobs.extend(blob_manifest::rows(*id, manifest));
+        children.extend(listed::rows(*id, manifest));
+    }
+    use blob_manifest::Column as B;
+    let once = OnConflict::columns([B::ManifestId, B::Position]).do_nothing().to_owned();
+    bulk::insert(tx, blobs, &once).await?;
+    use listed::Column as L;
+    let once = OnConflict::columns([L::ListId, L::Position]).do_nothing().to_owned();
+    bulk::insert(tx, children, &once).await?;
+    Ok(())
+}
 
 impl Detail for Entity {
     type Master = content::Entity;

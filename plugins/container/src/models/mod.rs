@@ -29,6 +29,7 @@ pub use self::blob::Entity as Blob;
 pub use self::distribution::Entity as ContainerDistribution;
 pub use self::manifest::Entity as Manifest;
 pub use self::manifest_signature::Entity as ManifestSignature;
+pub use self::namespace::Entity as ContainerNamespace;
 pub use self::pull_through_distribution::Entity as ContainerPullThroughDistribution;
 pub use self::pull_through_remote::Entity as ContainerPullThroughRemote;
 pub use self::push_repository::Entity as ContainerPushRepository;

@@ -1,12 +1,16 @@
 //! Namespaces: the first components of distributions' paths.
 
-use pulpcore::db::{WriteTx, now};
+use pulpcore::app::App;
+use pulpcore::db::{WriteTx, bulk, now};
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{Labels, distribution};
+use pulpcore::plugin::{Filters, NewRow, Resource};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, QuerySelect, TryInsertResult};
+use sea_orm::{ActiveValue::Set, QuerySelect};
 use uuid::Uuid;
+
+use crate::serializers::{ContainerNamespaceBody, check_namespace};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -33,6 +37,41 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Resource for Entity {
+    const LABEL: &'static str = "container";
+    const MODEL: &'static str = "ContainerNamespace";
+    const PATH: &'static str = "pulp_container/namespaces/";
+    type Body = ContainerNamespaceBody;
+
+    fn read(row: &Model) -> ContainerNamespaceBody {
+        ContainerNamespaceBody { name: row.name.clone(), pulp_labels: row.pulp_labels.0.clone() }
+    }
+
+    fn make(new: NewRow, body: ContainerNamespaceBody) -> Model {
+        Model {
+            pulp_id: new.id,
+            pulp_created: new.now,
+            pulp_last_updated: new.now,
+            pulp_domain_id: new.domain,
+            name: body.name,
+            pulp_labels: Labels(body.pulp_labels),
+        }
+    }
+
+    async fn check(app: &App, body: &ContainerNamespaceBody) -> Result<()> {
+        check_namespace(&body.name)?;
+        let same = Entity::find().filter(Column::PulpDomainId.eq(app.domain)).filter(Column::Name.eq(&body.name));
+        match same.count(app.db.read()).await? {
+            0 => Ok(()),
+            _ => Err(Error::invalid("name", "This field must be unique.")),
+        }
+    }
+
+    fn filters() -> Filters {
+        Filters::new().text(Column::Name).ordered(&[Column::Name, Column::PulpLabels])
+    }
+}
+
 /// The namespace of a path, which is made if there is none.
 ///
 /// # Errors
@@ -57,7 +96,7 @@ pub async fn of_path(tx: &WriteTx, domain: Uuid, base_path: &str) -> Result<Uuid
     };
     // Somebody else may have made it since.
     let once = OnConflict::columns([Column::PulpDomainId, Column::Name]).do_nothing().to_owned();
-    let _: TryInsertResult<_> = Entity::insert(row).on_conflict(once).do_nothing().exec_without_returning(&**tx).await?;
+    bulk::insert(&**tx, vec![row], &once).await?;
     key().await?.ok_or_else(|| Error::internal("a namespace that was just made is gone"))
 }
 

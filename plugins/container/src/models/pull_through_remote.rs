@@ -1,10 +1,14 @@
 //! Remotes for pull-through: a whole registry, of which repositories are fetched as they are asked for.
 
+use std::sync::Arc;
+
 use pulpcore::models::{Strings, remote};
 use pulpcore::plugin::{Detail, Remote};
+use pulpcore::sync::download::{Downloader, RemoteConfig};
 use sea_orm::entity::prelude::*;
 
 use crate::serializers::ContainerPullThroughRemoteBody;
+use crate::upstream::login::Login;
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -47,4 +51,8 @@ impl Detail for Entity {
 
 impl Remote for Entity {
     const POLICIES: &'static [&'static str] = &["on_demand"];
+
+    fn downloader(plain: Arc<dyn Downloader>, config: &RemoteConfig) -> Arc<dyn Downloader> {
+        Arc::new(Login::new(plain, config))
+    }
 }

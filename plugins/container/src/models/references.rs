@@ -109,15 +109,15 @@ pub(super) async fn of_manifests(reader: &Reader, keys: &[Uuid]) -> Result<Vec<O
 
 /// `tagged_manifest`.
 pub(super) async fn of_tags(reader: &Reader, keys: &[Uuid]) -> Result<Vec<Object>> {
-    let sql = "SELECT t.content_ptr_id AS owner, m.content_ptr_id AS target, 0 AS position FROM container_tag t \
-               JOIN container_manifest m ON m.pulp_domain_id = $1 AND m.digest = t.tagged_digest \
+    let sql = "SELECT t.content_ptr_id AS owner, m.content_ptr_id AS target, CAST(0 AS BIGINT) AS position \
+               FROM container_tag t JOIN container_manifest m ON m.pulp_domain_id = $1 AND m.digest = t.tagged_digest \
                WHERE t.content_ptr_id IN ({owners})";
     one_manifest(reader, sql, keys, "tagged_manifest").await
 }
 
 /// `signed_manifest`.
 pub(super) async fn of_signatures(reader: &Reader, keys: &[Uuid]) -> Result<Vec<Object>> {
-    let sql = "SELECT s.content_ptr_id AS owner, m.content_ptr_id AS target, 0 AS position \
+    let sql = "SELECT s.content_ptr_id AS owner, m.content_ptr_id AS target, CAST(0 AS BIGINT) AS position \
                FROM container_manifestsignature s \
                JOIN container_manifest m ON m.pulp_domain_id = $1 AND m.digest = s.signed_digest \
                WHERE s.content_ptr_id IN ({owners})";
@@ -125,7 +125,7 @@ pub(super) async fn of_signatures(reader: &Reader, keys: &[Uuid]) -> Result<Vec<
 }
 
 async fn one_manifest(reader: &Reader, sql: &str, keys: &[Uuid], field: &str) -> Result<Vec<Object>> {
-    let found = links(reader, &sql.replace("0 AS position", "CAST(0 AS BIGINT) AS position"), keys).await?;
+    let found = links(reader, sql, keys).await?;
     let href = |key: &Uuid| found.get(key)?.first().map(|link| reader.href_of::<Manifest>(link.target));
     Ok(keys.iter().map(|key| object(json!({ (field): href(key) }))).collect())
 }
@@ -149,7 +149,9 @@ async fn distributed(reader: &Reader, table: &str, keys: &[Uuid]) -> Result<Hash
             places.join(", ")
         );
         let values = keys.iter().map(|key| DbValue::from(*key)).collect();
-        found.extend(rows::<Distributed>(reader.app.db.read(), &sql, values).await?.into_iter().map(|row| (row.id, row)));
+        found.extend(
+            rows::<Distributed>(reader.app.db.read(), &sql, values).await?.into_iter().map(|row| (row.id, row)),
+        );
     }
     Ok(found)
 }

@@ -1,11 +1,15 @@
 //! Remotes: a repository of another registry.
 
+use std::sync::Arc;
+
 use pulpcore::error::Result;
 use pulpcore::models::{Strings, remote};
 use pulpcore::plugin::{Detail, Remote};
+use pulpcore::sync::download::{Downloader, RemoteConfig};
 use sea_orm::entity::prelude::*;
 
 use crate::serializers::{ContainerRemoteBody, check_sigstore};
+use crate::upstream::login::Login;
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -60,7 +64,11 @@ impl Detail for Entity {
     }
 }
 
-impl Remote for Entity {}
+impl Remote for Entity {
+    fn downloader(plain: Arc<dyn Downloader>, config: &RemoteConfig) -> Arc<dyn Downloader> {
+        Arc::new(Login::new(plain, config))
+    }
+}
 
 /// A list, with what was given under its older name.
 fn joined(list: Option<Vec<String>>, older: Option<Vec<String>>) -> Option<Strings> {

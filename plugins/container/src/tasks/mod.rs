@@ -3,10 +3,12 @@
 mod add;
 mod copy_manifests;
 mod copy_tags;
+mod images;
 mod remove;
 mod remove_image;
 mod remove_signatures;
 mod source;
+mod synchronize;
 mod tag;
 mod untag;
 
@@ -23,6 +25,7 @@ pub use self::copy_tags::CopyTags;
 pub use self::remove::RecursiveRemove;
 pub use self::remove_image::RemoveImage;
 pub use self::remove_signatures::RemoveSignatures;
+pub use self::synchronize::Synchronize;
 pub use self::tag::TagImage;
 pub use self::untag::UntagImage;
 use crate::models::{ContainerPushRepository, ContainerRepository};

@@ -1,5 +1,7 @@
 //! Remotes.
 
+use std::sync::Arc;
+
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,8 +20,9 @@ use crate::app::App;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Invalid, Result};
 use crate::models::{Labels, remote};
-use crate::plugin::{Hooks, Noun};
-use crate::sync::download::{check_certificate, check_url};
+use crate::plugin::{Family, Hooks, Noun};
+use crate::registry;
+use crate::sync::download::{self, Downloader, check_certificate, check_url};
 
 /// When a remote's content is downloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -397,6 +400,19 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
     family::generic_list_endpoint::<remote::Entity>(shape::core_response::<Body>("GenericRemoteResponse"))
+}
+
+/// What fetches from a remote, as its noun has it.
+///
+/// # Errors
+/// If the remote cannot be used as it is configured.
+pub(crate) fn downloader(app: &App, row: &remote::Model) -> Result<Arc<dyn Downloader>> {
+    let config = config(app, row)?;
+    let plain = download::downloader(&config, &app.download_settings())?;
+    match registry::get().noun(Family::Remote, &row.pulp_type).map(|noun| &noun.hooks) {
+        Some(Hooks::Remote(hooks)) => Ok((hooks.downloader)(plain, &config)),
+        _ => Ok(plain),
+    }
 }
 
 /// What a remote's row says about how to reach it, with its secrets opened.
