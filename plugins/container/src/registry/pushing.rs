@@ -21,6 +21,7 @@ use super::sql::Sql;
 use super::tasks::{self, Push};
 use super::{CONTENT_DIGEST, blobs, header_of, units};
 use crate::manifest::{self, ImageConfig, LARGEST_CONFIG, Manifest, media_type};
+use crate::models;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -51,7 +52,7 @@ pub(super) async fn put(mut cx: LiveCx) -> Answer {
     let config = config(&cx, &repository, &parsed).await?;
     // What was parsed as JSON is UTF-8.
     let data = String::from_utf8_lossy(&body).into_owned();
-    let row = units::row(&digest, &parsed, data, &config);
+    let row = models::manifest::Model::of(&digest.to_string(), data, &parsed, config.as_ref());
     let id = units::keep_manifest(&cx.app, repository.id, row, &parsed).await?;
     let manifest = Ref::of("container.manifest", id)?;
     let push = Push { repository, manifest, digest: digest.to_string(), tags: tags.clone() };
@@ -140,25 +141,25 @@ async fn require<'a>(
 }
 
 /// What the image's configuration says, if it has one that is here.
-async fn config(cx: &LiveCx, repository: &Ref<repository::Entity>, parsed: &Manifest) -> Answer<ImageConfig> {
+async fn config(cx: &LiveCx, repository: &Ref<repository::Entity>, parsed: &Manifest) -> Answer<Option<ImageConfig>> {
     let known = |config: &&oci_spec::image::Descriptor| {
         media_type::IMAGE_CONFIGS.contains(&config.media_type().to_string().as_str()) && config.size() <= LARGEST_CONFIG
     };
     let digest =
         parsed.config.as_ref().filter(known).and_then(|config| config.digest().to_string().parse::<Digest>().ok());
-    let Some(digest) = digest else { return Ok(ImageConfig::default()) };
+    let Some(digest) = digest else { return Ok(None) };
     let here = |sql: &mut Sql| {
         let latest = sql.is_latest(repository.id, "b.content_ptr_id");
         format!("({latest} OR {})", sql.is_pending(repository.id, "b.content_ptr_id"))
     };
-    let Some(artifact) = blobs::of(cx, &digest, here).await? else { return Ok(ImageConfig::default()) };
+    let Some(artifact) = blobs::of(cx, &digest, here).await? else { return Ok(None) };
     if u64::try_from(artifact.size).is_ok_and(|size| size > LARGEST_CONFIG) {
-        return Ok(ImageConfig::default());
+        return Ok(None);
     }
     let body = cx.app.storage.read(&artifact.file, None).await?.body;
     let bytes = body.try_fold(Vec::new(), |mut bytes, piece| async move {
         bytes.extend_from_slice(&piece);
         Ok(bytes)
     });
-    Ok(ImageConfig::parse(&bytes.await?))
+    Ok(Some(ImageConfig::parse(&bytes.await?)))
 }

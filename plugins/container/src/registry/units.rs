@@ -1,7 +1,7 @@
 //! Content units of what was pushed: found by what they are, or made; and where they wait for a version.
 
 use pulpcore::app::App;
-use pulpcore::db::{WriteTx, now, rows_per_statement};
+use pulpcore::db::{WriteTx, now};
 use pulpcore::error::Result;
 use pulpcore::models::{artifact, content_artifact};
 use pulpcore::plugin::find_or_make;
@@ -10,10 +10,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Quer
 use uuid::Uuid;
 
 use super::digest::Digest;
-use crate::manifest::{ImageConfig, Manifest};
-use crate::models::{
-    Blob, Texts, blob, blob_manifest, manifest, manifest_list_manifest as listed, pending_content as pending, upload,
-};
+use crate::manifest::Manifest;
+use crate::models::{Blob, blob, manifest, pending_content as pending, upload};
 
 /// Keeps a blob for a repository, in which no version has it yet. The upload that it came by is over.
 ///
@@ -63,67 +61,12 @@ pub(super) async fn keep_blob(
 /// If the database fails.
 pub(super) async fn keep_manifest(app: &App, repository: Uuid, row: manifest::Model, of: &Manifest) -> Result<Uuid> {
     let tx = app.db.write().await?;
-    let (id, new) = find_or_make::<manifest::Entity>(&tx, app.domain, row).await?;
-    if new {
-        refer(&tx, id, of).await?;
-    }
+    let (id, _) = find_or_make::<manifest::Entity>(&tx, app.domain, row).await?;
+    // A sync that was cut off may have left it without.
+    manifest::save_references(&tx, &[(id, of)]).await?;
     wait(&tx, repository, id).await?;
     tx.commit().await?;
     Ok(id)
-}
-
-/// The row of a manifest with these bytes. What only its configuration tells is told by `config`.
-pub(super) fn row(digest: &Digest, manifest: &Manifest, data: String, config: &ImageConfig) -> manifest::Model {
-    let nature = manifest.nature(Some(config));
-    manifest::Model {
-        content_ptr_id: Uuid::nil(),
-        pulp_domain_id: Uuid::nil(),
-        digest: digest.to_string(),
-        schema_version: manifest.schema_version,
-        media_type: manifest.media_type.clone(),
-        data,
-        config_digest: manifest.config.as_ref().map(|config| config.digest().to_string()),
-        subject_digest: manifest.subject.as_ref().map(|subject| subject.digest().to_string()),
-        artifact_type: manifest.artifact_type.clone(),
-        annotations: Texts(manifest.annotations.clone()),
-        labels: Texts(config.labels.clone()),
-        is_bootable: nature == "bootable",
-        is_flatpak: nature == "flatpak",
-        nature: Some(nature.to_owned()),
-        architecture: config.architecture.clone(),
-        os: config.os.clone(),
-        compressed_image_size: Some(manifest.compressed_size()),
-    }
-}
-
-/// Writes down what a new manifest refers to.
-async fn refer(tx: &WriteTx, id: Uuid, manifest: &Manifest) -> Result<()> {
-    let position = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
-    let first = if manifest.config.is_some() { blob_manifest::CONFIG } else { 0 };
-    let blobs = manifest.blobs().enumerate().map(|(at, digest)| blob_manifest::ActiveModel {
-        manifest_id: Set(id),
-        position: Set(position(at) + first),
-        digest: Set(digest.to_owned()),
-    });
-    let children = manifest.manifests.iter().enumerate().map(|(at, child)| {
-        let platform = child.platform().as_ref();
-        listed::ActiveModel {
-            list_id: Set(id),
-            position: Set(position(at)),
-            digest: Set(child.digest().to_string()),
-            architecture: Set(platform.map(|platform| platform.architecture().to_string())),
-            os: Set(platform.map(|platform| platform.os().to_string())),
-            variant: Set(platform.and_then(|platform| platform.variant().clone())),
-        }
-    });
-    let (blobs, children): (Vec<_>, Vec<_>) = (blobs.collect(), children.collect());
-    for some in blobs.chunks(rows_per_statement(3)) {
-        blob_manifest::Entity::insert_many(some.to_vec()).exec_without_returning(&**tx).await?;
-    }
-    for some in children.chunks(rows_per_statement(6)) {
-        listed::Entity::insert_many(some.to_vec()).exec_without_returning(&**tx).await?;
-    }
-    Ok(())
 }
 
 /// Writes down that a unit was pushed into a repository, from when on it can be read there.

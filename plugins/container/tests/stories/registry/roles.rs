@@ -36,3 +36,26 @@ both_databases!(the_api_role_alone_takes_pushes, |pulp| {
     pulp.restart_with(|settings| settings.roles = [Role::Content].into()).await;
     anonymous(pulp, "GET", "/v2/a/b/manifests/latest").await.expect(200);
 });
+
+both_databases!(a_database_role_that_only_reads_is_enough_for_pulls, |pulp| {
+    push_image(pulp, "open", "latest", "layer").await;
+    super::push_blob(pulp, "open", "in no version yet").await;
+    let token = pulp.send(pulp.request(Method::GET, "/token/?scope=repository:open:pull")).await.ok();
+    let token = token["token"].as_str().unwrap().to_owned();
+    let Some(edge) = pulp.edge().await else { return };
+    let blob = |bytes: &str| format!("/v2/open/blobs/{}", sha256(bytes));
+    let subject = format!("/v2/open/referrers/{}", sha256("anything"));
+    for path in [
+        "/v2/open/manifests/latest",
+        "/v2/open/tags/list",
+        "/v2/_catalog",
+        &subject,
+        &blob("layer"),
+        &blob("in no version yet"),
+    ] {
+        let url = format!("{}{path}", edge.origin());
+        anonymous(pulp, "GET", &url).await.expect(200);
+        pulp.send(pulp.anonymous(Method::GET, &url).bearer_auth(&token)).await.expect(200);
+    }
+    edge.stop().await;
+});
