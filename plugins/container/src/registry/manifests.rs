@@ -29,8 +29,8 @@ struct Found {
 /// `GET` and `HEAD` of a manifest.
 pub(super) async fn read(cx: LiveCx) -> Answer {
     let place = Place::to_read(&cx).await?;
-    let reference: Reference = cx.param("reference").parse()?;
-    let found = find(&cx, &place, &reference).await?.ok_or_else(|| unknown(&reference))?;
+    let reference = reference(&cx)?;
+    let found = find(&cx, &place, &reference).await?.ok_or_else(|| unknown(&reference.to_string()))?;
     let tag = format!("\"{}\"", found.digest);
     let current = cx.parts.headers.get_all(header::IF_NONE_MATCH).iter();
     let same = current.filter_map(|value| value.to_str().ok()).any(|value| value == "*" || value.contains(&tag));
@@ -71,7 +71,7 @@ async fn find(cx: &LiveCx, place: &Place, reference: &Reference) -> Answer<Optio
 /// `DELETE` of a tag, or of a manifest with its tags.
 pub(super) async fn delete(cx: LiveCx) -> Answer {
     let (place, repository, user) = Place::to_change(&cx, Action::Delete).await?;
-    let reference: Reference = cx.param("reference").parse()?;
+    let reference = reference(&cx)?;
     let units = match &reference {
         Reference::Tag(name) => tags(&cx, &place, "name", name).await?,
         Reference::Digest(digest) => {
@@ -84,7 +84,7 @@ pub(super) async fn delete(cx: LiveCx) -> Answer {
         }
     };
     if units.is_empty() {
-        return Err(unknown(&reference));
+        return Err(unknown(&reference.to_string()));
     }
     // Without its name a manifest is still there by its digest.
     let recursive = matches!(reference, Reference::Digest(_));
@@ -137,7 +137,13 @@ async fn manifest(cx: &LiveCx, place: &Place, digest: &str) -> Answer<Vec<Uuid>>
     }
 }
 
-fn unknown(reference: &Reference) -> Failure {
+/// What stands for a manifest. A text that could not stand for any stands for none.
+fn reference(cx: &LiveCx) -> Answer<Reference> {
+    let text = cx.param("reference");
+    text.parse().map_err(|_| unknown(text))
+}
+
+fn unknown(reference: &str) -> Failure {
     let message = "The repository has no such manifest.";
-    Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference.to_string() }))
+    Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference }))
 }
