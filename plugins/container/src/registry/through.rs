@@ -5,6 +5,8 @@
 //! disk, so that only users have anything fetched: anybody else is served what users have pulled. It takes the api role,
 //! because it writes; a content role alone serves what is there.
 
+use std::time::Duration;
+
 use pulpcore::db::rows;
 use pulpcore::models::user;
 use pulpcore::plugin::{LiveCx, Offer, Ref};
@@ -22,6 +24,9 @@ use super::tasks::{self, OpenThrough};
 use crate::models::ContainerPullThroughDistribution;
 use crate::tasks::Fetch;
 
+/// For how long a client waits for another registry.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The place that a request for a manifest reads, with the manifest in it, if it can be had. `place` is what is there.
 pub(super) async fn fetched(cx: &LiveCx, place: Option<Place>, reference: &Reference) -> Answer<Option<Place>> {
     let name = Place::name(cx)?;
@@ -32,10 +37,13 @@ pub(super) async fn fetched(cx: &LiveCx, place: Option<Place>, reference: &Refer
         return Ok(place);
     }
     let user = caller.user(cx).await?;
-    match fetch(cx, name, place.is_some(), reference, &user).await {
-        Ok(()) => Place::find(cx, name).await,
-        // Whatever is there is better than nothing.
-        Err(failure) => place.map(Some).ok_or(failure),
+    let fetching = fetch(cx, name, place.is_some(), reference, &user);
+    match (tokio::time::timeout(PATIENCE, fetching).await, place) {
+        (Ok(Ok(())), _) => Place::find(cx, name).await,
+        // Whatever is there is better than nothing. What takes its time goes on, for those who come later.
+        (_, Some(place)) => Ok(Some(place)),
+        (Ok(Err(failure)), None) => Err(failure),
+        (Err(_), None) => Err(Failure::new(Code::Unavailable, "The other registry takes its time: try again.")),
     }
 }
 
