@@ -7,6 +7,8 @@ pub use pulpcore;
 
 #[cfg(feature = "certguard")]
 pub use pulp_certguard as certguard;
+#[cfg(feature = "container")]
+pub use pulp_container as container;
 #[cfg(feature = "file")]
 pub use pulp_file as file;
 
@@ -14,6 +16,8 @@ pub use pulp_file as file;
 pub const PLUGINS: &[&str] = &[
     #[cfg(feature = "certguard")]
     "certguard",
+    #[cfg(feature = "container")]
+    "container",
     #[cfg(feature = "file")]
     "file",
 ];

@@ -6,7 +6,7 @@
 //! an ordinary transaction.
 
 mod away;
-pub(crate) mod bulk;
+pub mod bulk;
 mod changes;
 mod writing;
 
@@ -252,16 +252,12 @@ fn sqlite_options(
 }
 
 /// Runs one statement, with `$1`, `$2`, … for its values on either database; returns how many rows it changed.
-pub(crate) async fn exec(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64> {
+pub async fn exec(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.execute_raw(statement).await?.rows_affected())
 }
 
 /// All rows of one query, with `$1`, `$2`, … for its values on either database.
-pub(crate) async fn rows<R: FromQueryResult>(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<R>> {
+pub async fn rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<R>> {
     Ok(R::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await?)
 }

@@ -70,7 +70,9 @@ impl Target {
         }
         let id = Uuid::parse_str(id).ok()?;
         let core = CORE_MODELS.iter().map(|(_, model)| *model).chain([VERSION_MODEL]).find(|known| *known == model);
-        let model = core.or_else(|| registry::get().noun_of_model(model).map(|noun| noun.prn_model()))?;
+        let noun = || registry::get().noun_of_model(model).map(|noun| noun.prn_model());
+        let collection = || registry::get().collection_of_model(model).map(|(model, _)| model);
+        let model = core.or_else(noun).or_else(collection)?;
         Some(Self::Object { model, id })
     }
 
@@ -81,6 +83,10 @@ impl Target {
             ["users", id] => Some(Self::User(id.parse().ok()?)),
             [collection, id] => {
                 let (_, model) = CORE_MODELS.iter().find(|(name, _)| *name == collection)?;
+                Some(Self::Object { model, id: Uuid::parse_str(id).ok()? })
+            }
+            [first, second, id] => {
+                let (model, _) = registry::get().collection_at(&format!("{first}/{second}/"))?;
                 Some(Self::Object { model, id: Uuid::parse_str(id).ok()? })
             }
             [family, label, endpoint, id] => {

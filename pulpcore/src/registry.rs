@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::claims;
 use crate::error::{Error, Result};
-use crate::plugin::{ContentReads, Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
+use crate::plugin::{Collection, ContentReads, Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
 
 pub use crate::plugin::Family;
 
@@ -20,6 +20,7 @@ pub struct Registry {
     nouns: Vec<&'static Noun>,
     by_model: HashMap<&'static str, &'static Noun>,
     models: HashMap<(Family, &'static str), &'static str>,
+    collections: BTreeMap<&'static str, (&'static str, &'static Collection)>,
     tasks: BTreeMap<&'static str, &'static TaskKind>,
     live: Vec<&'static LiveApi>,
     schedules: BTreeMap<&'static str, &'static Schedule>,
@@ -51,9 +52,14 @@ impl Registry {
             by_model.insert(name, *noun);
             models.insert((noun.family, noun.type_name), name);
         }
+        let named = |collection: &'static Collection| {
+            let name: &'static str = format!("{}.{}", collection.label, collection.model.to_lowercase()).leak();
+            (collection.path, (name, collection))
+        };
+        let collections = inventory::iter::<Collection>().map(named).collect();
         let tasks = inventory::iter::<TaskKind>().map(|kind| (kind.type_name, kind)).collect();
         let schedules = inventory::iter::<Schedule>().map(|schedule| (schedule.name, schedule)).collect();
-        Self { plugins, nouns, by_model, models, tasks, live, schedules }
+        Self { plugins, nouns, by_model, models, collections, tasks, live, schedules }
     }
 
     /// The plugins, by label.
@@ -124,6 +130,21 @@ impl Registry {
             .find(|noun| noun.endpoint == endpoint && noun.label() == label && noun.family.collection() == collection)
     }
 
+    /// The collections of plugins' own, by path.
+    pub(crate) fn collections(&self) -> impl Iterator<Item = &'static Collection> + '_ {
+        self.collections.values().map(|(_, collection)| *collection)
+    }
+
+    /// The collection at a path below the API root, with its model's name in PRNs.
+    pub(crate) fn collection_at(&self, path: &str) -> Option<(&'static str, &'static Collection)> {
+        self.collections.get(path).copied()
+    }
+
+    /// The collection of a PRN's model name, with that name.
+    pub(crate) fn collection_of_model(&self, model: &str) -> Option<(&'static str, &'static Collection)> {
+        self.collections.values().find(|(name, _)| *name == model).copied()
+    }
+
     /// The task kinds, by type.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &'static TaskKind> + '_ {
         self.tasks.values().copied()
@@ -177,6 +198,14 @@ impl Registry {
                 problems.push(format!("the type '{}' belongs to no registered plugin", noun.type_name));
             }
         }
+        for collection in inventory::iter::<Collection>().filter(|collection| !known(collection.label)) {
+            problems.push(format!("the collection '{}' belongs to no registered plugin", collection.path));
+        }
+        duplicates(
+            "collection",
+            inventory::iter::<Collection>().map(|collection| collection.path.to_owned()),
+            &mut problems,
+        );
         for kind in self.tasks.values() {
             let label = kind.type_name.split('/').next().unwrap_or_default();
             if !known(label) {

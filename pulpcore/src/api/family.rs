@@ -111,7 +111,12 @@ pub(crate) fn column<M: Master>(name: &str) -> M::Column {
 async fn render<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M>>) -> Result<Vec<Box<RawValue>>> {
     let (rows, details): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let bodies = M::read(reader, &rows).await?;
-    let beside = M::read_beside(reader, noun, &rows).await?;
+    let mut beside = M::read_beside(reader, noun, &rows).await?;
+    let keys: Vec<Uuid> = rows.iter().map(Row::id).collect();
+    let own = (noun.beside)(reader, &keys).await?;
+    if !own.is_empty() {
+        beside = Some(own.iter().map(serde_json::to_string).collect::<Result<_, _>>()?);
+    }
     rows.iter()
         .zip(bodies)
         .zip(details)
@@ -119,9 +124,19 @@ async fn render<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M>>) -> R
         .map(|(nth, ((row, body), detail))| {
             let identity = serde_json::to_string(&identity(reader, noun, row))?;
             let beside = beside.as_ref().and_then(|beside| beside.get(nth)).map_or("{}", String::as_str);
-            whole::joined(&[&identity, &serde_json::to_string(&body)?, &detail, beside])
+            whole::joined(&[&identity, &core_fields(noun, &body)?, &detail, beside])
         })
         .collect()
+}
+
+/// Core's fields of a row, as JSON, without those that its noun lacks.
+fn core_fields(noun: &Noun, body: &impl Serialize) -> Result<String> {
+    if !noun.lacks_any() {
+        return Ok(serde_json::to_string(body)?);
+    }
+    let mut object = shape::object(body)?;
+    object.retain(|name, _| !noun.lacks(name));
+    Ok(serde_json::to_string(&object)?)
 }
 
 async fn render_generic<M: View>(reader: &Reader, rows: &[M::Seen]) -> Result<Vec<Object>> {

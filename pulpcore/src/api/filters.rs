@@ -203,6 +203,34 @@ impl Filters {
         self.add(name, Kind::Text, build)
     }
 
+    /// The same of a comma-separated list of texts.
+    #[must_use]
+    pub fn custom_list<F>(self, name: &'static str, build: F) -> Self
+    where
+        F: Fn(Vec<String>) -> Result<Condition> + Send + Sync + 'static,
+    {
+        self.add(name, Kind::List(Box::new(Kind::Text)), move |text, _| build(values::strings(name, text)?))
+    }
+
+    /// The same of a comma-separated list of some of these choices.
+    #[must_use]
+    pub fn custom_choices<F>(self, name: &'static str, choices: &'static [&'static str], build: F) -> Self
+    where
+        F: Fn(Vec<String>) -> Result<Condition> + Send + Sync + 'static,
+    {
+        let kind = Kind::Choice(choices.iter().map(|choice| (*choice).to_owned()).collect());
+        self.add(name, Kind::List(Box::new(kind)), move |text, _| {
+            let chosen = values::strings(name, text)?;
+            match chosen.iter().find(|choice| !choices.contains(&choice.as_str())) {
+                Some(wrong) => {
+                    let message = format!("Select a valid choice. {wrong} is not one of the available choices.");
+                    Err(Error::invalid(name, message))
+                }
+                None => build(chosen),
+            }
+        })
+    }
+
     #[must_use]
     pub(crate) fn add<F>(mut self, name: impl Into<String>, kind: Kind, build: F) -> Self
     where

@@ -17,7 +17,7 @@ pub mod labels;
 pub(crate) mod list;
 pub mod openapi;
 pub mod query;
-pub(crate) mod reader;
+pub mod reader;
 pub mod render;
 pub(crate) mod resources;
 pub mod router;

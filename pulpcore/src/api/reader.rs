@@ -10,23 +10,42 @@ use crate::app::App;
 use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{repository, repository_version};
-use crate::plugin::{Family, Master};
+use crate::plugin::{Detail, Family, Master};
 use crate::registry;
 
 /// Renders rows for one answer: the process, and the API root that its hrefs begin with.
+///
+/// ```
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::Reader;
+/// use uuid::Uuid;
+///
+/// /// The repositories that some shelves stand for, as links.
+/// async fn links(reader: &Reader, repositories: Vec<Uuid>) -> Result<Vec<String>> {
+///     let hrefs = reader.hrefs::<pulpcore::models::repository::Entity>(repositories).await?;
+///     Ok(hrefs.into_values().collect())
+/// }
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
-    pub(crate) app: App,
-    pub(crate) root: String,
+pub struct Reader {
+    /// The process.
+    pub app: App,
+    /// The API root, such as `/pulp/api/v3/`.
+    pub root: String,
 }
 
 /// Hrefs by key.
-pub(crate) type Hrefs = HashMap<Uuid, String>;
+pub type Hrefs = HashMap<Uuid, String>;
 
 impl Reader {
     /// With the root that settings name, for what is not an answer to a request.
     pub(crate) fn of_task(app: &App) -> Self {
         Self { app: app.clone(), root: format!("{}api/v3/", app.settings.api_root) }
+    }
+
+    /// The href of a thing of a noun.
+    pub fn href_of<D: Detail>(&self, id: Uuid) -> String {
+        self.href(D::Master::FAMILY, D::TYPE, id).expect("a noun in use is registered")
     }
 
     /// The href of a thing, by family and type.
@@ -35,8 +54,11 @@ impl Reader {
         Some(format!("{}{}{id}/", self.root, noun.path()))
     }
 
-    /// The hrefs of rows of a master table.
-    pub(crate) async fn hrefs<M: Master>(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Hrefs> {
+    /// The hrefs of rows of a master table, by key. What is gone, or of a plugin that this build lacks, has none.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn hrefs<M: Master>(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Hrefs> {
         #[derive(FromQueryResult)]
         struct Found {
             pulp_id: Uuid,

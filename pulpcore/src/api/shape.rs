@@ -12,7 +12,7 @@ use super::endpoint::Described;
 use super::schema;
 use super::validate::BodySchema;
 use crate::error::{Error, Result};
-use crate::plugin::Noun;
+use crate::plugin::{Hooks, Noun};
 
 /// Which side of the wire a schema describes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,10 +122,29 @@ fn parts<B: ToSchema>(noun: &Noun, which: Side) -> (Vec<Value>, Vec<(String, Val
     let own = own.map_or_else(|| json!({ "type": "object" }), |(_, schema)| schema.clone());
     needs.extend(detail.schemas.into_iter().filter(|(name, _)| *name != detail.name));
     let mut core = side(object_schema::<B>(), which);
-    if let Some(properties) = core.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !noun.lacks().contains(&name.as_str()));
-    }
+    fit(&mut core, noun);
     (vec![core, side(own, which)], needs)
+}
+
+/// Core's fields as a noun has them.
+fn fit(core: &mut Value, noun: &Noun) {
+    if let Some(required) = core.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name.as_str().is_none_or(|name| !noun.lacks(name)));
+        required.extend(noun.requires.iter().map(|name| Value::from(*name)));
+    }
+    let Some(properties) = core.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    properties.retain(|name, _| !noun.lacks(name));
+    for name in noun.requires {
+        if let Some(types) = properties.get_mut(*name).and_then(|field| field.get_mut("type"))
+            && let Some(Value::String(only)) = types.as_array().and_then(|types| types.first())
+        {
+            *types = Value::from(only.as_str());
+        }
+    }
+    if let (Hooks::Remote(hooks), Some(Value::Object(policy))) = (&noun.hooks, properties.get_mut("policy")) {
+        policy.insert("enum".to_owned(), hooks.policies.into());
+        policy.insert("default".to_owned(), hooks.policies.first().copied().into());
+    }
 }
 
 fn merged(name: &str, parts: &[Value]) -> Value {

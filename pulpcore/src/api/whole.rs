@@ -24,7 +24,8 @@ pub(crate) fn select<M: View>(noun: &Noun, masters: Select<M>) -> SelectStatemen
     M::widen(&mut select);
     select.inner_join(detail.clone(), of_detail(&table.key).eq(col(column::<M>("pulp_id"))));
     for name in &table.columns {
-        select.expr_as(of_detail(name), Alias::new(format!("{DETAIL}{name}")));
+        let value = if table.unread.contains(name) { Expr::cust("''") } else { of_detail(name) };
+        select.expr_as(value, Alias::new(format!("{DETAIL}{name}")));
     }
     select
 }

@@ -15,6 +15,7 @@ use equivalent::Equivalent;
 use moka::sync::Cache as Bounded;
 use uuid::Uuid;
 
+use super::hooks;
 use super::resolve::{self, File, Source};
 use crate::db::{Change, Hears};
 use crate::settings::Settings;
@@ -142,7 +143,7 @@ impl Cache {
     /// The distribution that a path leads into, if it is remembered.
     pub(super) fn source(&self, path: &str) -> Option<(Arc<Kept<Source>>, Age)> {
         let since = self.sources_since.load(Ordering::Acquire);
-        // Base paths never nest: the first that is known is the one.
+        // Base paths do not nest, except below those that are not kept: the first that is known is the one.
         resolve::prefixes(path).find_map(|prefix| self.good(self.sources.get(prefix)?, since))
     }
 
@@ -163,7 +164,9 @@ impl Cache {
     pub(super) fn keep_source(&self, begun: Begun, found: Source) -> Arc<Kept<Source>> {
         let base_path = found.base_path.as_str().into();
         let kept = Arc::new(Kept { found, begun, unheard: OnceLock::new() });
-        if let Some(door) = self.enter(begun) {
+        // Others may lie below one that holds others, and it would hide them.
+        let holds = hooks(&kept.found).is_some_and(|hooks| !hooks.holds.is_empty());
+        if !holds && let Some(door) = self.enter(begun) {
             if !door.hears {
                 // Nobody but this look-up can set it: nobody else knows it yet.
                 let _ = kept.unheard.set(begun.at);

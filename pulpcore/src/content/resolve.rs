@@ -42,6 +42,8 @@ pub(super) struct Source {
     pub(super) number: Option<i64>,
     /// Where paths are asked for that it does not hold (`pull_through`).
     pub(super) remote_id: Option<Uuid>,
+    /// Whether what is in the version has no paths, and only a live API shows it.
+    pub(super) is_live_only: bool,
     /// The repository whose changes may change what is served, also while nothing of it is.
     pub(super) bound_to: Option<Uuid>,
 }
@@ -49,7 +51,7 @@ pub(super) struct Source {
 impl Source {
     /// The version in which files are looked up, by repository and number.
     pub(super) fn version(&self) -> Option<(Uuid, i64)> {
-        if self.publication_id.is_some() && self.pass_through != Some(true) {
+        if self.is_live_only || self.publication_id.is_some() && self.pass_through != Some(true) {
             return None;
         }
         self.repository_id.zip(self.number)
@@ -149,13 +151,14 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
         "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
            COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
            p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, d.remote_id, \
+           COALESCE(d.pulp_type IN ({version_less}), FALSE) AS is_live_only, \
            COALESCE(d.repository_id, (SELECT b.repository_id FROM core_repositoryversion b \
              WHERE b.pulp_id = d.repository_version_id)) AS bound_to \
          FROM core_distribution d \
          LEFT JOIN core_publication p ON p.complete AND p.pulp_id = {publication} \
          LEFT JOIN core_repositoryversion v ON v.pulp_id = CASE \
            WHEN p.pulp_id IS NOT NULL THEN p.repository_version_id \
-           WHEN d.publication_id IS NOT NULL OR d.pulp_type IN ({version_less}) THEN NULL \
+           WHEN d.publication_id IS NOT NULL THEN NULL \
            WHEN d.repository_version_id IS NOT NULL THEN d.repository_version_id \
            WHEN d.repository_id IS NOT NULL THEN (\
              SELECT w.pulp_id FROM core_repositoryversion w \
@@ -372,6 +375,7 @@ mod tests {
             repository_id: Some(Uuid::nil()),
             number: Some(1),
             remote_id: None,
+            is_live_only: false,
             bound_to: None,
         };
         assert!(file(app, &source, "b17/17").await.unwrap().is_some());

@@ -14,7 +14,7 @@ use super::rows_per_statement;
 use crate::error::{Error, Result};
 
 /// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
-pub(crate) async fn insert<A>(
+pub async fn insert<A>(
     tx: &impl ConnectionTrait,
     rows: Vec<A>,
     conflict: impl Into<Option<&OnConflict>>,

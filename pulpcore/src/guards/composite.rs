@@ -115,7 +115,7 @@ fn weight(refusal: &Error) -> u8 {
     }
 }
 
-register!(Noun::content_guard::<Entity>().beside(Beside {
+register!(Noun::content_guard::<Entity>().with_beside(Beside {
     read: |reader, ids| Box::pin(read(reader, ids)),
     check: |app, id, body| Box::pin(check(app, id, body)),
     write: |tx, id, body, _user| Box::pin(write(tx, id, body)),

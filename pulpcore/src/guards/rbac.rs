@@ -151,7 +151,7 @@ impl ContentGuard for Entity {
 
 register!(
     Noun::content_guard::<Entity>()
-        .beside(Beside {
+        .with_beside(Beside {
             read: |reader, ids| Box::pin(read(reader, ids)),
             check: |_, _, _| Box::pin(async { Ok(()) }),
             write: |tx, id, _, creator| Box::pin(write(tx, id, creator)),

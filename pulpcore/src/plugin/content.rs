@@ -1,7 +1,7 @@
 //! Content units.
 
 use super::detail::Detail;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{artifact, content};
 
 /// A kind of content unit: immutable, and stored once however many repositories hold it.
@@ -49,11 +49,14 @@ pub trait Content: Detail<Master = content::Entity> {
     /// At most one unit per value of these columns lives in a version; a newcomer replaces the older one.
     const REPO_KEY: &'static [Self::Column];
 
-    /// Makes a unit from a file that a client uploaded.
+    /// Makes a unit from a file that a client uploaded. A kind without such operations
+    /// ([`Noun::without`](super::Noun::without)) is not asked.
     ///
     /// # Errors
     /// [`crate::error::Error::Invalid`] if the file or the fields do not make a unit.
-    fn from_upload(body: Self::Body, artifact: &artifact::Model) -> Result<Upload<Self::Model>>;
+    fn from_upload(_body: Self::Body, _artifact: &artifact::Model) -> Result<Upload<Self::Model>> {
+        Err(Error::invalid_together(format!("Content of type '{}' is not made of uploads.", Self::TYPE)))
+    }
 
     /// Makes a unit from a file that was pulled through: see [`Remote::pull`](super::Remote::pull). `None` if it makes
     /// none; then it was passed on and is not kept. Pulp's `init_from_artifact_and_relative_path`.

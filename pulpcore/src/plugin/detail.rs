@@ -1,12 +1,19 @@
 //! What all nouns share: a table of the plugin's own columns beside one of core's.
 
+use std::future::Future;
+
 use sea_orm::{EntityTrait, IntoActiveModel, ModelTrait};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::noun::Master;
 use crate::api::filters::Filters;
+use crate::api::reader::Reader;
+use crate::app::App;
+use crate::db::WriteTx;
 use crate::error::Result;
 
 /// A plugin's table, joined one to one with a core table by primary key: the detail's key *is* the master's key.
@@ -69,6 +76,13 @@ pub trait Detail: EntityTrait<Model: DetailModel<Self>, ActiveModel: Send> {
     /// The plugin's own fields, as clients read and write them. `#[schema(read_only)]` and `#[schema(write_only)]` fields
     /// appear on one side only; the schema's rules (`minimum`, `min_length`, …) are enforced before the body gets here.
     type Body: Serialize + DeserializeOwned + ToSchema + Send + 'static;
+    /// Of core's fields of the family, those that this kind does not have. The body may have fields of these names.
+    const LACKS: &'static [&'static str] = &[];
+    /// Of core's fields of the family, those that this kind demands, though others do not.
+    const REQUIRES: &'static [&'static str] = &[];
+    /// Columns of text that clients do not see and that are too large for a page of rows: [`Detail::read`] finds them
+    /// empty.
+    const UNREAD: &'static [Self::Column] = &[];
 
     /// The row as clients read it.
     fn read(row: &Self::Model) -> Self::Body;
@@ -87,6 +101,32 @@ pub trait Detail: EntityTrait<Model: DetailModel<Self>, ActiveModel: Send> {
     /// Filters and orderings over the plugin's own columns.
     fn filters() -> Filters {
         Filters::new()
+    }
+
+    /// Fields that clients read and that stand in other tables than the row: those of many rows at once, in the order of
+    /// their keys; nothing if there are none. The body declares them, and [`Detail::read`] leaves them out.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn beside(_reader: &Reader, _keys: &[Uuid]) -> impl Future<Output = Result<Vec<Map<String, Value>>>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Refuses a body by what only the whole says, core's fields and the plugin's, or by what the database holds.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Invalid`], naming the field.
+    fn check_whole(_app: &App, _body: &Map<String, Value>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Runs in the transaction that creates or changes a thing, once its rows are written: the place to write what follows
+    /// from them. Content and publications are not made this way.
+    ///
+    /// # Errors
+    /// Whatever refuses it; nothing is written then.
+    fn written(_tx: &WriteTx, _key: Uuid) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
     }
 }
 

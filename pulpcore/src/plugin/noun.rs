@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::response::Response;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -23,12 +25,15 @@ use super::repository::{NewVersion, Repository};
 use super::task::{Prepared, Task};
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::filters::Filters;
+use crate::api::reader::Reader;
 use crate::api::validate::BodySchema;
-use crate::db::Writing;
-use crate::error::Result;
+use crate::app::App;
+use crate::db::{WriteTx, Writing, bulk};
+use crate::error::{Error, Result};
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
 };
+use crate::sync::download::{Downloader, RemoteConfig};
 use crate::tasking::cx::TaskCx;
 
 type Object = Map<String, Value>;
@@ -139,8 +144,15 @@ pub struct Noun {
     pub(crate) fields: fn() -> BTreeSet<String>,
     pub(crate) filters: fn() -> Filters,
     pub(crate) actions: fn() -> Vec<Endpoint>,
+    /// Of the operations of its family, those that it does not have.
+    omitted: &'static [&'static str],
+    lacks: &'static [&'static str],
+    pub(crate) requires: &'static [&'static str],
     /// Checks a body beyond its schema.
     pub(crate) check: fn(Object) -> Result<()>,
+    pub(crate) check_whole: for<'a> fn(&'a App, &'a Object) -> Answer<'a, ()>,
+    pub(crate) written: for<'a> fn(&'a WriteTx, Uuid) -> Answer<'a, ()>,
+    pub(crate) beside: for<'a> fn(&'a Reader, &'a [Uuid]) -> Answer<'a, Vec<Object>>,
     /// The body, as JSON, of a row whose columns stand in a larger one under their names with a prefix.
     pub(crate) read: fn(&QueryResult, &str) -> Result<String>,
     pub(crate) insert: for<'a> fn(&'a Writing, Uuid, Object) -> BoxFuture<'a, Result<()>>,
@@ -176,6 +188,7 @@ pub(crate) struct Uploaded {
 pub(crate) struct RemoteHooks {
     pub(crate) policies: &'static [&'static str],
     pub(crate) pull: for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> Answer<'a, Option<Pull>>,
+    pub(crate) downloader: fn(Arc<dyn Downloader>, &RemoteConfig) -> Arc<dyn Downloader>,
 }
 
 pub(crate) struct RepositoryHooks {
@@ -196,6 +209,7 @@ pub(crate) struct DistributionHooks {
     pub(crate) asked: fn(&str) -> Asked,
     pub(crate) cache_control: fn(&str) -> Option<&'static str>,
     pub(crate) remotes: &'static [&'static str],
+    pub(crate) holds: &'static [&'static str],
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -205,6 +219,8 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) key: String,
     pub(crate) columns: Vec<String>,
+    /// Columns that no answer needs.
+    pub(crate) unread: Vec<String>,
 }
 
 impl Noun {
@@ -250,6 +266,7 @@ impl Noun {
     pub const fn remote<E: Remote>() -> Self {
         Self::of::<E>(Hooks::Remote(RemoteHooks {
             policies: E::POLICIES,
+            downloader: E::downloader,
             pull: |db, remote, path| {
                 Box::pin(async move {
                     match E::find().filter(key::<E>().eq(remote.pulp_id)).one(db).await? {
@@ -279,6 +296,7 @@ impl Noun {
             asked: E::asked,
             cache_control: E::cache_control,
             remotes: E::REMOTES,
+            holds: E::HOLDS,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;
@@ -297,7 +315,7 @@ impl Noun {
     }
 
     /// Says where the fields of a content guard stand that are in no row of its own.
-    pub(crate) const fn beside(mut self, beside: Beside) -> Self {
+    pub(crate) const fn with_beside(mut self, beside: Beside) -> Self {
         if let Hooks::ContentGuard(hooks) = &mut self.hooks {
             hooks.beside = Some(beside);
         }
@@ -311,6 +329,23 @@ impl Noun {
         self
     }
 
+    /// Takes operations away that others of its family have, by the last part of their ids: `create`, `delete`, `modify`,
+    /// `upload`, …
+    ///
+    /// ```
+    /// use pulpcore::plugin::{Content, Noun};
+    ///
+    /// /// Units that no client uploads.
+    /// const fn made_by_sync<E: Content>() -> Noun {
+    ///     Noun::content::<E>().without(&["create", "upload"])
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn without(mut self, operations: &'static [&'static str]) -> Self {
+        self.omitted = operations;
+        self
+    }
+
     const fn of<E: Detail>(hooks: Hooks) -> Self {
         Self {
             family: E::Master::FAMILY,
@@ -321,12 +356,19 @@ impl Noun {
                 name: E::default().table_name().to_owned(),
                 key: key::<E>().as_str().to_owned(),
                 columns: E::Column::iter().map(|column| column.as_str().to_owned()).collect(),
+                unread: columns::<E>(E::UNREAD),
             },
             described: Described::of::<E::Body>,
             fields: crate::api::shape::field_names::<E::Body>,
             filters: E::filters,
             actions: Vec::new,
+            omitted: &[],
+            lacks: E::LACKS,
+            requires: E::REQUIRES,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
+            check_whole: |app, body| Box::pin(E::check_whole(app, body)),
+            written: |tx, id| Box::pin(E::written(tx, id)),
+            beside: |reader, ids| Box::pin(E::beside(reader, ids)),
             read: |row, prefix| Ok(serde_json::to_string(&E::read(&E::Model::from_query_result(row, prefix)?))?),
             insert: |tx, id, body| {
                 Box::pin(async move {
@@ -368,12 +410,20 @@ impl Noun {
         format!("{}/{}/{}/", self.family.collection(), self.label(), self.endpoint)
     }
 
-    /// Of core's fields of its family, those that it does not have.
-    pub(crate) fn lacks(&self) -> &'static [&'static str] {
-        match &self.hooks {
-            Hooks::Distribution(hooks) if hooks.remotes.is_empty() => &["remote"],
-            _ => &[],
-        }
+    /// Whether it does not have one of core's fields of its family.
+    pub(crate) fn lacks(&self, field: &str) -> bool {
+        let no_remote = matches!(&self.hooks, Hooks::Distribution(hooks) if hooks.remotes.is_empty());
+        self.lacks.contains(&field) || (no_remote && field == "remote")
+    }
+
+    /// Whether it lacks fields that others of its family always show.
+    pub(crate) fn lacks_any(&self) -> bool {
+        !self.lacks.is_empty()
+    }
+
+    /// Whether it does not have one of the operations of its family.
+    pub(crate) fn omits(&self, operation: &str) -> bool {
+        self.omitted.contains(&operation)
     }
 
     /// The schema's name: `file.FileRepository`. Core's own have no label before them, as in Pulp.
@@ -410,14 +460,40 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
 
 async fn found_or_made<E: Content>(tx: &Writing, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
     let Upload { row, relative_path } = unit;
-    let mut same = E::find();
-    for column in E::NATURAL_KEY {
-        same = same.filter(column.eq(row.get(*column)));
+    let (id, new) = find_or_make::<E>(tx, domain, row).await?;
+    Ok(Uploaded { id, relative_path, new })
+}
+
+/// Finds the unit that a row describes, by its natural key, or makes it: its key, and whether it is new. A unit that is
+/// found counts as used just now, which spares it from orphan cleanup.
+///
+/// Whoever makes the same unit at the same moment gets the same key.
+///
+/// # Errors
+/// If the database fails.
+///
+/// ```
+/// use pulpcore::db::WriteTx;
+/// use pulpcore::error::Result;
+/// use pulpcore::plugin::{Content, find_or_make};
+/// use uuid::Uuid;
+///
+/// async fn key_of<C: Content>(tx: &WriteTx, domain: Uuid, row: C::Model) -> Result<Uuid> {
+///     let (key, _new) = find_or_make::<C>(tx, domain, row).await?;
+///     Ok(key)
+/// }
+/// ```
+pub async fn find_or_make<E: Content>(tx: &Writing, domain: Uuid, mut row: E::Model) -> Result<(Uuid, bool)> {
+    if let Some(column) = E::Column::iter().find(|column| column.as_str() == "pulp_domain_id") {
+        row.set(column, domain.into());
     }
-    if let Some(found) = same.one(tx).await?
-        && let DbValue::Uuid(Some(id)) = found.get(key::<E>())
-    {
-        return Ok(Uploaded { id, relative_path, new: false });
+    if let Some(found) = find_unit::<E>(tx, &row).await? {
+        content::Entity::update_many()
+            .col_expr(content::Column::TimestampOfInterest, Expr::value(crate::db::now()))
+            .filter(content::Column::PulpId.eq(found))
+            .exec(tx)
+            .await?;
+        return Ok((found, false));
     }
     let id = Uuid::now_v7();
     let now = crate::db::now();
@@ -432,6 +508,22 @@ async fn found_or_made<E: Content>(tx: &Writing, unit: Upload<E::Model>, domain:
     }
     .insert(tx)
     .await?;
-    insert::<E>(tx, id, row).await?;
-    Ok(Uploaded { id, relative_path, new: true })
+    let mut columns = row.clone().into_active_model().reset_all();
+    columns.set(key::<E>(), DbValue::from(id));
+    let conflict = OnConflict::columns(E::NATURAL_KEY.iter().copied()).do_nothing().to_owned();
+    if bulk::insert(tx, vec![columns], &conflict).await? == 1 {
+        return Ok((id, true));
+    }
+    content::Entity::delete_by_id(id).exec(tx).await?;
+    let winner = find_unit::<E>(tx, &row).await?;
+    winner.map(|winner| (winner, false)).ok_or_else(|| Error::internal("a unit that was in the way is gone"))
+}
+
+/// The key of the unit with a row's natural key.
+async fn find_unit<E: Content>(tx: &Writing, row: &E::Model) -> Result<Option<Uuid>> {
+    let mut same = E::find().select_only().column(key::<E>());
+    for column in E::NATURAL_KEY {
+        same = same.filter(column.eq(row.get(*column)));
+    }
+    Ok(same.into_tuple().one(tx).await?)
 }

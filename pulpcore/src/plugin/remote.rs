@@ -1,9 +1,12 @@
 //! Remotes.
 
+use std::sync::Arc;
+
 use super::content::Content;
 use super::detail::Detail;
 use crate::error::Result;
 use crate::models::remote;
+use crate::sync::download::{Downloader, RemoteConfig};
 
 /// A kind of remote: a place that content comes from.
 ///
@@ -51,6 +54,12 @@ pub trait Remote: Detail<Master = remote::Entity> {
     /// If the remote's URL cannot be used.
     fn pull(_remote: &remote::Model, _row: &Self::Model, _path: &str) -> Result<Option<Pull>> {
         Ok(None)
+    }
+
+    /// What fetches from remotes of this kind, during a sync and later: the downloader for the URL's scheme, or one around
+    /// it that knows what the remotes' protocol asks for besides, such as tokens.
+    fn downloader(plain: Arc<dyn Downloader>, _config: &RemoteConfig) -> Arc<dyn Downloader> {
+        plain
     }
 }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::download::{Downloader, Request, downloader, fetch};
-use crate::api::families::remote::config;
+use super::download::{Downloader, Request, fetch};
+use crate::api::families::remote::downloader;
 use crate::db::rows;
 use crate::error::{Error, Result};
 use crate::models::{artifact, remote, remote_artifact, repository_version};
@@ -144,7 +144,7 @@ impl Repair<'_> {
             return Ok(known.clone());
         }
         let made = match remote::Entity::find_by_id(id).one(self.cx.db().read()).await? {
-            Some(row) => Some(downloader(&config(self.cx.app(), &row)?, &self.cx.app().download_settings())?),
+            Some(row) => Some(downloader(self.cx.app(), &row)?),
             None => None,
         };
         self.remotes.insert(id, made.clone());

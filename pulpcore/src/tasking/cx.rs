@@ -4,17 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, QuerySelect};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::dispatch::Dispatch;
 use super::group::TaskGroup;
 use super::progress::Progress;
+use crate::api::families::general;
 use crate::app::App;
 use crate::db::{Db, WriteTx};
 use crate::error::{Error, Result};
 use crate::models::{created_resource, state, task};
-use crate::plugin::Task;
+use crate::plugin::{Detail, Master, Task};
 use crate::refs::{Ref, Referable};
+use crate::registry;
 use crate::storage::Storage;
 
 /// A running task's view of the process.
@@ -79,6 +82,22 @@ impl TaskCx {
     /// Records that the task made a thing.
     pub async fn created<E: Referable>(&self, thing: &Ref<E>) -> Result<()> {
         self.record(thing.model(), thing.id).await
+    }
+
+    /// Makes a repository, a remote or a distribution of the kind `E`, from the fields that a client of the REST API would
+    /// give, by the same rules: its key. The task records that it made it. Whoever makes distributions holds the lock
+    /// `/api/v3/distributions/`, because two at once could each miss the other's path.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], naming the field, if the REST API would refuse it.
+    pub async fn make<E: Detail>(&self, fields: Map<String, Value>) -> Result<Uuid> {
+        let noun = registry::get().noun(E::Master::FAMILY, E::TYPE).ok_or_else(|| registry::missing(E::TYPE))?;
+        general::make(self, noun, fields).await
+    }
+
+    /// The same in the transaction that makes the thing.
+    pub async fn created_in<E: Referable>(&self, tx: &WriteTx, thing: &Ref<E>) -> Result<()> {
+        self.record_in(tx, thing.model(), thing.id).await
     }
 
     pub(crate) async fn record(&self, model: &str, id: Uuid) -> Result<()> {

@@ -14,6 +14,8 @@
 mod answer;
 pub mod conformance;
 mod content;
+#[cfg(feature = "postgres")]
+mod edge;
 mod events;
 pub mod faults;
 pub mod fixture;
@@ -25,6 +27,8 @@ mod server;
 mod template;
 
 pub use self::answer::{Answer, Ended};
+#[cfg(feature = "postgres")]
+pub use self::edge::TestEdge;
 pub use self::events::Events;
 #[cfg(feature = "testkit-s3")]
 pub use self::s3::S3Server;

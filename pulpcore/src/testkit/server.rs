@@ -47,7 +47,7 @@ pub struct TestPulp {
     #[cfg(feature = "testkit-s3")]
     s3: Option<super::S3Server>,
     #[cfg(feature = "postgres")]
-    _database: Option<super::TestDatabase>,
+    pub(super) database: Option<super::TestDatabase>,
 }
 
 impl TestPulp {
@@ -97,7 +97,7 @@ impl TestPulp {
             #[cfg(feature = "testkit-s3")]
             s3: None,
             #[cfg(feature = "postgres")]
-            _database: database,
+            database,
         };
         pulp.run().await;
         pulp

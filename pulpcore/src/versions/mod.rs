@@ -17,8 +17,7 @@ use uuid::Uuid;
 
 pub(crate) use self::delete::{PROTECTED, retain};
 pub use self::delete::{delete, protected};
-pub(crate) use self::modify::commit;
-pub use self::modify::{Modification, created, returns};
+pub use self::modify::{Modification, commit, created, finish, returns, units};
 pub use self::new::NewVersion;
 pub(crate) use self::new::version_zero;
 pub use self::staging::Draft;

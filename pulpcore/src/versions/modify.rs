@@ -60,18 +60,7 @@ impl Modification {
             if field == "remove_content_units" && self.removes_all() {
                 continue;
             }
-            let ids = ids(field, units)?;
-            let found = existing(app.db.read(), &ids).await?;
-            let missing: Vec<String> = units
-                .iter()
-                .zip(&ids)
-                .filter(|(_, id)| found.binary_search(id).is_err())
-                .map(|(text, _)| format!("'{text}'"))
-                .collect();
-            if !missing.is_empty() {
-                let message = format!("Could not find the following content units: [{}]", missing.join(", "));
-                return Err(Error::invalid(field, message));
-            }
+            self::units(app, field, units).await?;
         }
         if let Some(base) = &self.base_version {
             base.find(app.db.read(), "base_version").await?;
@@ -113,7 +102,10 @@ impl Modification {
 
 /// Ends the transaction that made a version, if it made one: as what the task has made, and if the task is still ours. That
 /// is asked last, because whoever wants to cancel the task waits from then on.
-pub(crate) async fn commit(cx: &TaskCx, tx: WriteTx, made: Option<&repository_version::Model>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Canceled`] if the task is over; if the database fails.
+pub async fn commit(cx: &TaskCx, tx: WriteTx, made: Option<&repository_version::Model>) -> Result<()> {
     if let Some(version) = made {
         cx.record_in(&tx, VERSION_MODEL, version.pulp_id).await?;
     }
@@ -142,6 +134,38 @@ pub async fn created(cx: &TaskCx, version: &repository_version::Model) -> Result
 /// If the database fails.
 pub async fn returns(cx: &TaskCx, version: &repository_version::Model) -> Result<()> {
     crate::api::families::version::returns(cx, version).await
+}
+
+/// Ends what made a version, or none: the transaction, and then what follows a new version.
+///
+/// # Errors
+/// As [`commit`] and [`created`].
+pub async fn finish(cx: &TaskCx, tx: WriteTx, made: Option<repository_version::Model>) -> Result<()> {
+    commit(cx, tx, made.as_ref()).await?;
+    match made {
+        Some(version) => created(cx, &version).await,
+        None => Ok(()),
+    }
+}
+
+/// The keys of units that a client named, by href or PRN, in the same order.
+///
+/// # Errors
+/// [`Error::Invalid`] on `field`, naming what is no unit or is not there.
+pub async fn units(app: &App, field: &str, names: &[String]) -> Result<Vec<Uuid>> {
+    let ids = ids(field, names)?;
+    let found = existing(app.db.read(), &ids).await?;
+    let missing: Vec<String> = names
+        .iter()
+        .zip(&ids)
+        .filter(|(_, id)| found.binary_search(id).is_err())
+        .map(|(text, _)| format!("'{text}'"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(ids);
+    }
+    let message = format!("Could not find the following content units: [{}]", missing.join(", "));
+    Err(Error::invalid(field, message))
 }
 
 fn ids(field: &str, units: &[String]) -> Result<Vec<Uuid>> {

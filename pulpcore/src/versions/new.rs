@@ -84,6 +84,16 @@ impl<'a> NewVersion<'a> {
             .take()
     }
 
+    /// The keys of the units that it lost so far, as a subquery.
+    pub fn removed_ids(&self) -> SelectStatement {
+        Query::select()
+            .column(membership::Column::ContentId)
+            .from(membership::Entity)
+            .and_where(membership::Column::RepositoryId.eq(self.repository.pulp_id))
+            .and_where(membership::Column::VersionRemoved.eq(self.number()))
+            .take()
+    }
+
     /// Whether a newcomer may replace a unit with the same repository key (it may, unless told otherwise).
     pub fn set_overwrite(&mut self, overwrite: bool) {
         self.overwrite = overwrite;

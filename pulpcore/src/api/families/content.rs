@@ -216,7 +216,9 @@ async fn files(reader: &Reader, rows: &[content::Model]) -> Result<HashMap<Uuid,
 pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
     let mut endpoints = vec![list_endpoint::<content::Entity>(noun), read_endpoint::<content::Entity>(noun)];
     endpoints.extend(upload::create_endpoints(noun));
-    endpoints.extend(label_endpoints::<content::Entity>(noun, 201));
+    // As Pulp's viewsets do: the base of those that only read says so.
+    let status = if noun.omits("create") { 200 } else { 201 };
+    endpoints.extend(label_endpoints::<content::Entity>(noun, status));
     endpoints
 }
 

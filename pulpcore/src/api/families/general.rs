@@ -11,6 +11,8 @@ use uuid::Uuid;
 use super::writable::{self, Writable};
 use crate::api::family::{View, object};
 use crate::api::reader::Reader;
+use crate::api::shape;
+use crate::api::validate::{Encoding, Mode};
 use crate::error::{Error, Result};
 use crate::models::{distribution, remote, repository};
 use crate::plugin::{Family, Locks, Noun, Task, TaskCx, TaskKind, register};
@@ -153,12 +155,35 @@ fn not_general(noun: &Noun) -> Error {
 }
 
 async fn create<M: Writable>(cx: &TaskCx, noun: &Noun, body: Map<String, Value>) -> Result<()> {
+    let id = insert::<M>(cx, noun, body).await?;
+    returns::<M>(cx, noun, id).await
+}
+
+async fn insert<M: Writable>(cx: &TaskCx, noun: &Noun, body: Map<String, Value>) -> Result<Uuid> {
     writable::check::<M>(cx.app(), noun, None, &body).await?;
     let tx = cx.db().write().await?;
     let id = writable::insert::<M>(&tx, cx.app(), noun, body).await?;
     cx.record_in(&tx, noun.prn_model(), id).await?;
     tx.commit().await?;
-    returns::<M>(cx, noun, id).await
+    Ok(id)
+}
+
+/// Makes a thing for a task of a plugin, from the fields that a client would give.
+pub(crate) async fn make(cx: &TaskCx, noun: &Noun, fields: Map<String, Value>) -> Result<Uuid> {
+    match noun.family {
+        Family::Repository => {
+            insert::<repository::Entity>(cx, noun, checked::<repository::Entity>(noun, fields)?).await
+        }
+        Family::Remote => insert::<remote::Entity>(cx, noun, checked::<remote::Entity>(noun, fields)?).await,
+        Family::Distribution => {
+            insert::<distribution::Entity>(cx, noun, checked::<distribution::Entity>(noun, fields)?).await
+        }
+        Family::Content | Family::Publication | Family::ContentGuard => Err(not_general(noun)),
+    }
+}
+
+fn checked<M: Writable>(noun: &Noun, fields: Map<String, Value>) -> Result<Map<String, Value>> {
+    shape::checker::<M::Body>(noun).check(fields, Mode::Create, Encoding::Json)
 }
 
 async fn change<M: Writable>(cx: &TaskCx, noun: &Noun, id: Uuid, given: Map<String, Value>) -> Result<()> {

@@ -12,7 +12,7 @@ pub(crate) mod upload;
 pub(crate) mod version;
 pub(crate) mod writable;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, operation_id};
 use crate::plugin::Family;
 use crate::registry;
 
@@ -28,14 +28,17 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         version::generic_list(),
     ];
     for noun in registry::get().nouns() {
-        endpoints.extend(match noun.family {
+        let mut family = match noun.family {
             Family::Content => content::endpoints(noun),
             Family::Repository => repository::endpoints(noun),
             Family::Remote => remote::endpoints(noun),
             Family::Publication => publication::endpoints(noun),
             Family::Distribution => distribution::endpoints(noun),
             Family::ContentGuard => content_guard::endpoints(noun),
-        });
+        };
+        let prefix = operation_id(noun, "");
+        family.retain(|endpoint| !endpoint.id.strip_prefix(&prefix).is_some_and(|operation| noun.omits(operation)));
+        endpoints.extend(family);
         endpoints.extend((noun.actions)());
     }
     endpoints

@@ -1,5 +1,7 @@
 //! Remotes.
 
+use std::sync::Arc;
+
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,8 +20,9 @@ use crate::app::App;
 use crate::db::{WriteTx, now};
 use crate::error::{Error, Invalid, Result};
 use crate::models::{Labels, remote};
-use crate::plugin::Noun;
-use crate::sync::download::{check_certificate, check_url};
+use crate::plugin::{Family, Hooks, Noun};
+use crate::registry;
+use crate::sync::download::{self, Downloader, check_certificate, check_url};
 
 /// When a remote's content is downloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -71,9 +74,10 @@ pub(crate) struct Body {
     #[serde(default)]
     pulp_labels: LabelMap,
     /// The policy to use when downloading content.
+    // None is the noun's own default: its schema says which.
     #[serde(default)]
-    #[schema(default = "immediate", inline)]
-    policy: Policy,
+    #[schema(value_type = Policy, default = "immediate", required = false, inline)]
+    policy: Option<Policy>,
     #[serde(default, deserialize_with = "shape::unread")]
     #[schema(read_only, required = false, inline)]
     hidden_fields: Vec<HiddenField>,
@@ -210,7 +214,7 @@ impl View for remote::Entity {
             name: row.name.clone(),
             url: row.url.clone(),
             pulp_labels: row.pulp_labels.0.clone(),
-            policy: Policy::of(&row.policy),
+            policy: Some(Policy::of(&row.policy)),
             hidden_fields: hidden(row),
             ca_cert: row.ca_cert.clone(),
             client_cert: row.client_cert.clone(),
@@ -241,10 +245,11 @@ impl Writable for remote::Entity {
         if let Err(message) = check_url(&body.url, &app.download_settings()) {
             invalid.add("url", message);
         }
-        if let crate::plugin::Hooks::Remote(hooks) = &noun.hooks
-            && !hooks.policies.contains(&body.policy.as_str())
+        if let Hooks::Remote(hooks) = &noun.hooks
+            && let Some(policy) = body.policy
+            && !hooks.policies.contains(&policy.as_str())
         {
-            invalid.add("policy", format!("\"{}\" is not a valid choice.", body.policy.as_str()));
+            invalid.add("policy", format!("\"{}\" is not a valid choice.", policy.as_str()));
         }
         if let Some(Ok(proxy)) = body.proxy_url.as_ref().map(|proxy| url::Url::parse(proxy))
             && (!proxy.username().is_empty() || proxy.password().is_some())
@@ -275,7 +280,7 @@ impl Writable for remote::Entity {
             name: Set(body.name),
             pulp_labels: Set(Labels(body.pulp_labels)),
             url: Set(body.url),
-            policy: Set(body.policy.as_str().to_owned()),
+            policy: Set(body.policy.unwrap_or_else(|| default_policy(noun)).as_str().to_owned()),
             ca_cert: Set(body.ca_cert),
             client_cert: Set(body.client_cert),
             client_key: Set(seal(body.client_key)),
@@ -305,7 +310,9 @@ impl Writable for remote::Entity {
         row.name = Set(body.name);
         row.pulp_labels = Set(Labels(body.pulp_labels));
         row.url = Set(body.url);
-        row.policy = Set(body.policy.as_str().to_owned());
+        if let Some(policy) = body.policy {
+            row.policy = Set(policy.as_str().to_owned());
+        }
         row.ca_cert = Set(body.ca_cert);
         row.client_cert = Set(body.client_cert);
         row.tls_validation = Set(body.tls_validation);
@@ -360,6 +367,14 @@ impl Writable for remote::Entity {
     }
 }
 
+/// The policy of a remote whose body names none: the first of those that its noun offers.
+fn default_policy(noun: &Noun) -> Policy {
+    match &noun.hooks {
+        Hooks::Remote(hooks) => hooks.policies.first().map_or_else(Policy::default, |policy| Policy::of(policy)),
+        _ => Policy::default(),
+    }
+}
+
 /// Credentials come in pairs, and a proxy's only with a proxy.
 fn check_pairs(body: &Body, invalid: &mut Invalid) {
     if body.proxy_url.is_none() && (body.proxy_username.is_some() || body.proxy_password.is_some()) {
@@ -385,6 +400,19 @@ pub(crate) fn endpoints(noun: &'static Noun) -> Vec<Endpoint> {
 /// The list over all types.
 pub(crate) fn generic_list() -> Endpoint {
     family::generic_list_endpoint::<remote::Entity>(shape::core_response::<Body>("GenericRemoteResponse"))
+}
+
+/// What fetches from a remote, as its noun has it.
+///
+/// # Errors
+/// If the remote cannot be used as it is configured.
+pub(crate) fn downloader(app: &App, row: &remote::Model) -> Result<Arc<dyn Downloader>> {
+    let config = config(app, row)?;
+    let plain = download::downloader(&config, &app.download_settings())?;
+    match registry::get().noun(Family::Remote, &row.pulp_type).map(|noun| &noun.hooks) {
+        Some(Hooks::Remote(hooks)) => Ok((hooks.downloader)(plain, &config)),
+        _ => Ok(plain),
+    }
 }
 
 /// What a remote's row says about how to reach it, with its secrets opened.

@@ -88,7 +88,8 @@ pub(crate) trait Writable: View {
 
 /// Core's fields and the plugin's, from one body.
 fn split<M: Writable>(noun: &Noun, body: Object) -> Result<(M::Body, Object)> {
-    let own = shape::field_names::<M::Body>();
+    let mut own = shape::field_names::<M::Body>();
+    own.retain(|name| !noun.lacks(name));
     let (core, detail): (Object, Object) = body.into_iter().partition(|(name, _)| own.contains(name));
     let detail = detail.into_iter().filter(|(name, _)| (noun.fields)().contains(name)).collect();
     Ok((BodySchema::parse(core)?, detail))
@@ -103,6 +104,7 @@ pub(crate) async fn check<M: Writable>(app: &App, noun: &Noun, id: Option<Uuid>,
     let (core, detail) = split::<M>(noun, body.clone())?;
     (noun.check)(detail.clone())?;
     M::check(app, noun, id, &core).await?;
+    (noun.check_whole)(app, body).await?;
     M::check_beside(app, noun, id, &detail).await
 }
 
@@ -113,6 +115,7 @@ pub(crate) async fn insert<M: Writable>(tx: &WriteTx, app: &App, noun: &Noun, bo
     say::<M>(tx, id);
     <M as Writable>::insert(tx, app, noun, id, core).await?;
     (noun.insert)(tx, id, detail).await?;
+    (noun.written)(tx, id).await?;
     Ok(id)
 }
 
@@ -151,6 +154,7 @@ pub(crate) async fn update<M: Writable>(app: &App, noun: &Noun, id: Uuid, given:
     <M as Writable>::update(&tx, app, row, core, given).await?;
     (noun.update)(&tx, id, detail.clone()).await?;
     M::write_beside(&tx, noun, id, &detail, None).await?;
+    (noun.written)(&tx, id).await?;
     tx.commit().await
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod artifacts;
 mod claims;
 mod cleanups;
+pub(crate) mod collections;
 pub(crate) mod domains;
 pub(crate) mod orphans;
 pub(crate) mod root;
@@ -40,6 +41,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     [
         artifacts::endpoints(),
         claims::endpoints(),
+        collections::endpoints(),
         domains::endpoints(),
         orphans::endpoints(),
         root::endpoints(),

@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 macro_rules! markers {
     ($($(#[$about:meta])* $name:ident = $schema:expr;)*) => {
         $($(#[$about])*
-        pub(crate) struct $name;
+        pub struct $name;
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {

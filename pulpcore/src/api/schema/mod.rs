@@ -4,7 +4,7 @@
 //! drives the validation of bodies ([`crate::api::validate`]), so that description and behaviour cannot drift.
 
 pub mod dialect;
-pub(crate) mod markers;
+pub mod markers;
 
 use std::collections::{BTreeMap, BTreeSet};
 

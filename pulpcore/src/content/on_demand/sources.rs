@@ -10,14 +10,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Writing;
-use crate::api::families::remote::config;
+use crate::api::families::remote::downloader;
 use crate::app::App;
 use crate::db::now;
 use crate::error::Result;
 use crate::models::{remote, remote_artifact};
 use crate::settings::OnDemand;
 use crate::storage::{Algorithm, Digests, Expected};
-use crate::sync::download::{Downloader, downloader};
+use crate::sync::download::Downloader;
 
 /// No remote artifact is left alone for longer.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -107,7 +107,7 @@ impl Sources {
         if let Some(found) = self.downloaders.get(&key) {
             return Ok(found);
         }
-        let made = downloader(&config(&self.app, remote)?, &self.app.download_settings())?;
+        let made = downloader(&self.app, remote)?;
         self.downloaders.insert(key, Arc::clone(&made));
         Ok(made)
     }

@@ -7,10 +7,10 @@ use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_RANGE, COOKIE, HeaderName, HeaderValue, LOCATION,
     PROXY_AUTHORIZATION, RANGE, USER_AGENT,
 };
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Response, Url};
 use tokio::time::Instant;
@@ -97,7 +97,8 @@ impl Downloader for HttpDownloader {
             if let Some(throttle) = &self.throttle {
                 throttle.acquire().await;
             }
-            let mut builder = self.client.get(url.clone()).headers(self.headers_for(&url, &own));
+            let method = if request.head { Method::HEAD } else { Method::GET };
+            let mut builder = self.client.request(method, url.clone()).headers(self.headers_for(&url, &own));
             if let Some(total) = self.timeouts.total {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + total);
                 builder = builder.timeout(deadline.saturating_duration_since(Instant::now()));
@@ -144,8 +145,11 @@ impl HttpDownloader {
                 return Err(Failure::upstream(&asked, Upstream::Content("a range that was not asked for".into())));
             }
         }
-        let length = response.content_length();
         let url = response.url().to_string();
+        if request.head {
+            return Ok(Download { url, status: status.as_u16(), headers, body: stream::empty().boxed(), asked });
+        }
+        let length = response.content_length();
         let timeouts = self.timeouts;
         let source = response.bytes_stream().map(move |chunk| chunk.map_err(|error| reason::body(&error, &timeouts)));
         let body = measured(asked.clone(), length, source);

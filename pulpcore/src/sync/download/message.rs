@@ -20,12 +20,19 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Only these bytes. Whether the remote kept to it, [`Download::is_partial`] tells.
     pub range: Option<ByteRange>,
+    /// Only the headers: the body is empty. (`HEAD`; a local file costs nothing to open and comes whole.)
+    pub head: bool,
 }
 
 impl Request {
     /// Asks for everything at `url`.
     pub fn get(url: impl Into<String>) -> Self {
         Self { url: url.into(), ..Self::default() }
+    }
+
+    /// Asks for the headers at `url`.
+    pub fn head(url: impl Into<String>) -> Self {
+        Self { head: true, ..Self::get(url) }
     }
 
     /// With one more header.

@@ -57,7 +57,8 @@ use uuid::Uuid;
 
 use self::declared::Unit;
 pub use self::declared::{Declared, DeclaredArtifact, Saved};
-use super::download::{self, Downloader};
+use super::download::Downloader;
+use crate::api::families::remote::downloader;
 use crate::error::{Error, Result};
 use crate::models::{remote, repository_version, repository_version_count as counts};
 use crate::plugin::{Content, TaskCx};
@@ -89,7 +90,7 @@ impl Session {
     /// # Errors
     /// [`Error::Upstream`](crate::error::Error::Upstream) or [`Error::Invalid`](crate::error::Error::Invalid) if the remote cannot be used as it is configured.
     pub fn open(cx: &TaskCx, repository: Uuid, remote: &remote::Model) -> Result<Self> {
-        let downloader = downloader(cx, remote)?;
+        let downloader = downloader(cx.app(), remote)?;
         Ok(Self::with_downloader(cx, repository, remote, downloader))
     }
 
@@ -265,12 +266,6 @@ impl fmt::Debug for Session {
         let Parts { repository, remote, .. } = &*self.parts;
         f.debug_struct("Session").field("repository", repository).field("remote", remote).finish_non_exhaustive()
     }
-}
-
-/// The downloader for a remote's row.
-fn downloader(cx: &TaskCx, remote: &remote::Model) -> Result<Arc<dyn Downloader>> {
-    let config = crate::api::families::remote::config(cx.app(), remote)?;
-    download::downloader(&config, &cx.app().download_settings())
 }
 
 /// Runs a future beside the others, on whichever thread is free, and no longer than somebody waits for it.

@@ -1,0 +1,86 @@
+//! Copying manifests from one repository to another, with everything that they refer to. Tags stay behind.
+
+use pulpcore::app::App;
+use pulpcore::db::rows_per_statement;
+use pulpcore::error::{Error, Result};
+use pulpcore::models::repository;
+use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
+use pulpcore::versions;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::source;
+use crate::models::manifest;
+use crate::serializers::MEDIA_TYPES;
+
+/// Adds manifests of another repository, and whatever they refer to.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = container::ManifestCopying)]
+pub struct CopyManifests {
+    /// The repository that gets them.
+    #[schema(value_type = String, format = "uri")]
+    pub repository: Ref<repository::Entity>,
+    /// A URI of the repository to copy content from.
+    #[serde(default)]
+    #[schema(value_type = String, format = "uri", required = false)]
+    pub source_repository: Option<Ref<repository::Entity>>,
+    /// A URI of the repository version to copy content from.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub source_repository_version: Option<VersionRef>,
+    /// A list of manifest digests to copy.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub digests: Option<Vec<String>>,
+    /// A list of media_types to copy.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub media_types: Option<Vec<String>>,
+}
+
+impl Task for CopyManifests {
+    const TYPE: &'static str = "container/manifest-copies";
+    const NAME: &'static str = "pulp_container.app.tasks.recursive_add.copy_manifests";
+
+    async fn prepare(&mut self, app: &App) -> Result<()> {
+        super::must_exist(app, "repository", &self.repository).await?;
+        let known = |media_type: &&String| !MEDIA_TYPES.contains(&media_type.as_str());
+        if let Some(wrong) = self.media_types.iter().flatten().find(known) {
+            return Err(Error::invalid("media_types", format!("\"{wrong}\" is not a valid choice.")));
+        }
+        source::resolve(app, &mut self.source_repository, &mut self.source_repository_version).await
+    }
+
+    fn locks(&self) -> Locks {
+        let locks = Locks::default().exclusive(&self.repository);
+        self.source_repository.iter().fold(locks, Locks::shared)
+    }
+
+    async fn run(self, cx: TaskCx) -> Result<()> {
+        let source = self.source_repository_version.ok_or_else(|| Error::internal("a prepared task has its source"))?;
+        let source = source.find(cx.db().read(), "source_repository_version").await?;
+        let mut held = manifest::Entity::find()
+            .select_only()
+            .column(manifest::Column::ContentPtrId)
+            .filter(manifest::Column::ContentPtrId.in_subquery(source.content_ids()));
+        if let Some(media_types) = self.media_types {
+            held = held.filter(manifest::Column::MediaType.is_in(media_types));
+        }
+        let tx = cx.db().write().await?;
+        let mut version = NewVersion::open(&tx, self.repository.id).await?;
+        match self.digests {
+            None => version.add_selected(held.into_query()).await?,
+            Some(digests) => {
+                for digests in digests.chunks(rows_per_statement(1)) {
+                    let named = held.clone().filter(manifest::Column::Digest.is_in(digests));
+                    version.add_selected(named.into_query()).await?;
+                }
+            }
+        }
+        let made = version.complete().await?;
+        versions::finish(&cx, tx, made).await
+    }
+}
+
+register!(TaskKind::of::<CopyManifests>());

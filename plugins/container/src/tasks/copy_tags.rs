@@ -1,0 +1,74 @@
+//! Copying tags from one repository to another, with everything that they refer to.
+
+use pulpcore::app::App;
+use pulpcore::db::rows_per_statement;
+use pulpcore::error::{Error, Result};
+use pulpcore::models::repository;
+use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
+use pulpcore::versions;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::source;
+use crate::models::tag;
+
+/// Adds tags of another repository, and whatever they refer to.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = container::TagCopying)]
+pub struct CopyTags {
+    /// The repository that gets them.
+    #[schema(value_type = String, format = "uri")]
+    pub repository: Ref<repository::Entity>,
+    /// A URI of the repository to copy content from.
+    #[serde(default)]
+    #[schema(value_type = String, format = "uri", required = false)]
+    pub source_repository: Option<Ref<repository::Entity>>,
+    /// A URI of the repository version to copy content from.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub source_repository_version: Option<VersionRef>,
+    /// A list of tag names to copy.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub names: Option<Vec<String>>,
+}
+
+impl Task for CopyTags {
+    const TYPE: &'static str = "container/tag-copies";
+    const NAME: &'static str = "pulp_container.app.tasks.recursive_add.copy_tags";
+
+    async fn prepare(&mut self, app: &App) -> Result<()> {
+        super::must_exist(app, "repository", &self.repository).await?;
+        source::resolve(app, &mut self.source_repository, &mut self.source_repository_version).await
+    }
+
+    fn locks(&self) -> Locks {
+        let locks = Locks::default().exclusive(&self.repository);
+        self.source_repository.iter().fold(locks, Locks::shared)
+    }
+
+    async fn run(self, cx: TaskCx) -> Result<()> {
+        let source = self.source_repository_version.ok_or_else(|| Error::internal("a prepared task has its source"))?;
+        let source = source.find(cx.db().read(), "source_repository_version").await?;
+        let held = tag::Entity::find()
+            .select_only()
+            .column(tag::Column::ContentPtrId)
+            .filter(tag::Column::ContentPtrId.in_subquery(source.content_ids()));
+        let tx = cx.db().write().await?;
+        let mut version = NewVersion::open(&tx, self.repository.id).await?;
+        match self.names {
+            None => version.add_selected(held.into_query()).await?,
+            Some(names) => {
+                for names in names.chunks(rows_per_statement(1)) {
+                    let named = held.clone().filter(tag::Column::Name.is_in(names));
+                    version.add_selected(named.into_query()).await?;
+                }
+            }
+        }
+        let made = version.complete().await?;
+        versions::finish(&cx, tx, made).await
+    }
+}
+
+register!(TaskKind::of::<CopyTags>());

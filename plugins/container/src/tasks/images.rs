@@ -1,0 +1,344 @@
+//! What a sync takes: some tags at a time, the manifests behind them, and everything that these name.
+//!
+//! A manifest that is known by its digest is not downloaded again; what it names is looked up all the same, so that what
+//! an earlier sync left undone is done now.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use pulpcore::db::rows;
+use pulpcore::error::{Error, Result, Upstream as Problem};
+use pulpcore::plugin::TaskCx;
+use pulpcore::storage::{Expected, Storage};
+use pulpcore::sync::{Declared, DeclaredArtifact, Session};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
+use uuid::Uuid;
+
+use super::synchronize::companion;
+use crate::manifest::{ImageConfig, LARGEST_CONFIG, Manifest, media_type};
+use crate::models::{self, Blob, Tag, blob, manifest, tag};
+use crate::registry::digest::Digest;
+use crate::upstream::{Fetched, Upstream};
+
+/// How deep indexes may be nested.
+const DEEPEST: usize = 8;
+/// The manifests of one batch have no more bytes together: they are in memory.
+const HEAVIEST: usize = 64 << 20;
+
+/// What makes an image a signed one, among the types of its referrers.
+const SIGNATURES: [&str; 3] = [
+    media_type::COSIGN_SIGNATURE,
+    "application/vnd.dev.cosign.artifact.sig.v1+json",
+    "application/vnd.cncf.notary.signature",
+];
+
+/// Takes images into a session.
+pub(super) struct Images<'a> {
+    cx: &'a TaskCx,
+    session: &'a Session,
+    upstream: &'a Upstream<'a>,
+    /// Whether layers stay where they are until somebody asks for them.
+    deferred: bool,
+    /// The manifests that have signatures by the names of tags, if only signed images are wanted.
+    signed: Option<HashSet<String>>,
+    /// Whether the registry lists referrers; unknown before it was asked.
+    lists_referrers: Option<bool>,
+    taken: HashSet<String>,
+}
+
+/// A manifest of a batch.
+struct Found {
+    text: String,
+    manifest: Manifest,
+    /// The row, if it was here before.
+    row: Option<manifest::Model>,
+}
+
+impl<'a> Images<'a> {
+    pub(super) fn new(cx: &'a TaskCx, session: &'a Session, upstream: &'a Upstream<'a>, deferred: bool) -> Self {
+        Self { cx, session, upstream, deferred, signed: None, lists_referrers: None, taken: HashSet::new() }
+    }
+
+    /// From now on takes only what has a signature: one of these tags belongs to it, or a referrer signs it.
+    pub(super) fn only_signed(&mut self, companions: Vec<String>) {
+        let signed = companions.iter().filter(|tag| !tag.contains('.') || tag.ends_with(".sig"));
+        self.signed = Some(signed.filter_map(|tag| companion(tag)).collect());
+    }
+
+    /// Whether a manifest was taken.
+    pub(super) fn has(&self, digest: &str) -> bool {
+        self.taken.contains(digest)
+    }
+
+    /// Takes what is behind some tags and digests.
+    pub(super) async fn take(&mut self, references: &[String]) -> Result<()> {
+        let mut found = BTreeMap::new();
+        let heads = self.heads(references).await?;
+        let known: Vec<String> = heads.iter().filter_map(|(_, digest)| digest.clone()).collect();
+        self.recall(&known, &mut found).await?;
+        let mut tags = Vec::new();
+        let mut missing = Vec::new();
+        for (reference, digest) in heads {
+            match digest {
+                Some(digest) if found.contains_key(&digest) => tags.push((reference, digest)),
+                // By its digest, so that what comes is what was looked for, even if the tag moves meanwhile.
+                Some(digest) => missing.push((digest, reference)),
+                None => missing.push((reference.clone(), reference)),
+            }
+        }
+        for (reference, fetched) in self.fetch(missing).await? {
+            tags.push((reference, insert(&mut found, fetched)?));
+        }
+        self.drop_unsigned(&mut tags, &mut found).await?;
+        self.complete(&mut found).await?;
+        self.save(tags, found).await
+    }
+
+    /// The digests of what tags stand for, where the registry tells them.
+    async fn heads(&self, references: &[String]) -> Result<Vec<(String, Option<String>)>> {
+        let upstream = self.upstream;
+        let heads = references.iter().cloned().map(|reference| async move {
+            let digest = upstream.digest_of(&reference).await?;
+            Ok::<_, Error>((reference, digest.map(|digest| digest.to_string())))
+        });
+        stream::iter(heads).buffered(upstream.concurrency()).try_collect().await
+    }
+
+    /// Manifests, each with what it is fetched for.
+    async fn fetch(&self, wanted: Vec<(String, String)>) -> Result<Vec<(String, Fetched)>> {
+        let upstream = self.upstream;
+        let downloads = wanted.into_iter().map(|(reference, why)| async move {
+            let fetched = upstream.manifest(&reference).await?;
+            Ok::<_, Error>((why, fetched))
+        });
+        stream::iter(downloads).buffered(upstream.concurrency()).try_collect().await
+    }
+
+    /// Manifests that are here already.
+    async fn recall(&self, digests: &[String], found: &mut BTreeMap<String, Found>) -> Result<()> {
+        for digests in digests.chunks(100) {
+            let rows = manifest::Entity::find()
+                .filter(manifest::Column::PulpDomainId.eq(self.cx.domain()))
+                .filter(manifest::Column::Digest.is_in(digests))
+                .all(self.cx.db().read())
+                .await?;
+            for row in rows {
+                // What was stored was read before.
+                let manifest = Manifest::parse(row.data.as_bytes(), Some(&row.media_type)).map_err(Error::internal)?;
+                found.insert(row.digest.clone(), Found { text: row.data.clone(), manifest, row: Some(row) });
+            }
+            check_weight(found)?;
+        }
+        Ok(())
+    }
+
+    /// Without the images that nobody signed, if only signed ones are wanted.
+    async fn drop_unsigned(
+        &mut self,
+        tags: &mut Vec<(String, String)>,
+        found: &mut BTreeMap<String, Found>,
+    ) -> Result<()> {
+        let Some(signed) = &self.signed else { return Ok(()) };
+        let mut kept = Vec::with_capacity(tags.len());
+        for (reference, digest) in tags.drain(..) {
+            if companion(&reference).is_some() || signed.contains(&digest) || self.has_signature(&digest).await? {
+                kept.push((reference, digest));
+            } else {
+                tracing::info!(reference, digest, "An unsigned image is left out.");
+            }
+        }
+        found.retain(|digest, _| kept.iter().any(|(_, kept)| kept == digest));
+        *tags = kept;
+        Ok(())
+    }
+
+    async fn has_signature(&self, digest: &str) -> Result<bool> {
+        let Ok(digest) = digest.parse::<Digest>() else { return Ok(false) };
+        let referrers = self.upstream.referrers(&digest).await?.unwrap_or_default();
+        Ok(referrers.iter().any(|referrer| {
+            let signs =
+                |kind: &String| SIGNATURES.contains(&kind.as_str()) || kind.starts_with(media_type::SIGSTORE_BUNDLE);
+            referrer.artifact_type.as_ref().is_some_and(signs)
+        }))
+    }
+
+    /// Fetches the manifests that indexes name, and those that are about any of them.
+    async fn complete(&mut self, found: &mut BTreeMap<String, Found>) -> Result<()> {
+        let mut fresh: Vec<String> = found.keys().cloned().collect();
+        for _ in 0..DEEPEST {
+            let mut wanted = Vec::new();
+            for digest in &fresh {
+                if let Some(parent) = found.get(digest) {
+                    wanted.extend(parent.manifest.children().map(str::to_owned));
+                }
+            }
+            wanted.extend(self.referrers(&fresh).await?);
+            wanted.sort_unstable();
+            wanted.dedup();
+            wanted.retain(|digest| !found.contains_key(digest));
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            self.recall(&wanted, found).await?;
+            let missing = wanted.iter().filter(|digest| !found.contains_key(*digest));
+            let missing: Vec<_> = missing.map(|digest| (digest.clone(), digest.clone())).collect();
+            // A few at a time, so that too many are found to be too many before they are all here.
+            for some in missing.chunks(self.upstream.concurrency()) {
+                for (_, fetched) in self.fetch(some.to_vec()).await? {
+                    insert(found, fetched)?;
+                }
+            }
+            fresh = wanted;
+        }
+        Err(Error::upstream(self.upstream.blob(""), Problem::Content(format!("indexes nest deeper than {DEEPEST}"))))
+    }
+
+    /// The digests of what is about some manifests, if the registry lists that.
+    async fn referrers(&mut self, digests: &[String]) -> Result<Vec<String>> {
+        let mut referrers = Vec::new();
+        let mut digests: Vec<Digest> = digests.iter().filter_map(|digest| digest.parse().ok()).collect();
+        if self.lists_referrers.is_none()
+            && let Some(first) = digests.pop()
+        {
+            let answer = self.upstream.referrers(&first).await?;
+            self.lists_referrers = Some(answer.is_some());
+            referrers.extend(answer.into_iter().flatten());
+        }
+        if self.lists_referrers == Some(true) {
+            let upstream = self.upstream;
+            let asked = digests.into_iter().map(|digest| async move { upstream.referrers(&digest).await });
+            let answers: Vec<_> = stream::iter(asked).buffered(upstream.concurrency()).try_collect().await?;
+            referrers.extend(answers.into_iter().flatten().flatten());
+        }
+        Ok(referrers.into_iter().map(|referrer| referrer.digest.to_string()).collect())
+    }
+
+    /// Saves a batch: blobs, then manifests with what they refer to, then tags.
+    async fn save(&mut self, tags: Vec<(String, String)>, found: BTreeMap<String, Found>) -> Result<()> {
+        self.taken.extend(found.keys().cloned());
+        let mut declared = HashSet::new();
+        let mut blobs = Vec::new();
+        for Found { manifest, .. } in found.values() {
+            for (digest, size, is_config) in named(manifest) {
+                if declared.insert(digest.to_owned()) {
+                    blobs.push(Ok(self.blob(digest, size, self.deferred && !is_config)?));
+                }
+            }
+        }
+        self.session.save::<Blob>(stream::iter(blobs)).await?;
+
+        let configs = self.configs(&found).await?;
+        let unit = |(digest, found): (&String, &Found)| {
+            let row = found.row.clone().unwrap_or_else(|| {
+                manifest::Model::of(digest, found.text.clone(), &found.manifest, configs.get(digest))
+            });
+            Ok(Declared { unit: row, artifacts: Vec::new() })
+        };
+        let units: Vec<_> = found.iter().map(unit).collect();
+        let mut keys: Vec<(Uuid, String)> = Vec::with_capacity(units.len());
+        let saved = |units: Vec<pulpcore::sync::Saved<manifest::Model>>| {
+            keys.extend(units.into_iter().map(|saved| (saved.id, saved.unit.digest)));
+        };
+        self.session.save_each::<models::Manifest>(stream::iter(units), saved).await?;
+        let references: Vec<_> =
+            keys.iter().filter_map(|(id, digest)| Some((*id, &found.get(digest)?.manifest))).collect();
+        let tx = self.cx.db().write().await?;
+        manifest::save_references(&tx, &references).await?;
+        tx.commit().await?;
+
+        let tags = tags.into_iter().filter(|(name, _)| !name.contains(':')).map(|(name, tagged_digest)| {
+            Ok(Declared { unit: tag::Model { name, tagged_digest, ..tag::Model::default() }, artifacts: Vec::new() })
+        });
+        self.session.save::<Tag>(stream::iter(tags.collect::<Vec<_>>())).await
+    }
+
+    fn blob(&self, digest: &str, size: u64, deferred: bool) -> Result<Declared<blob::Model>> {
+        let parsed: Digest = digest
+            .parse()
+            .map_err(|bad| Error::upstream(self.upstream.blob(digest), Problem::Content(format!("{bad}"))))?;
+        let artifact = DeclaredArtifact {
+            relative_path: digest.to_owned(),
+            url: self.upstream.blob(digest),
+            expected: Expected { size: Some(size), digests: parsed.expected(), max_size: None },
+            deferred,
+        };
+        let unit = blob::Model { digest: digest.to_owned(), ..blob::Model::default() };
+        Ok(Declared { unit, artifacts: vec![artifact] })
+    }
+
+    /// The configurations of images that are new, by the digests of their manifests. Their blobs are here by now.
+    async fn configs(&self, found: &BTreeMap<String, Found>) -> Result<HashMap<String, ImageConfig>> {
+        let mut wanted: HashMap<&str, Vec<&String>> = HashMap::new();
+        for (digest, Found { manifest, row, .. }) in found {
+            if let Some(config) = manifest.config.as_ref().filter(|_| row.is_none())
+                && media_type::IMAGE_CONFIGS.contains(&config.media_type().to_string().as_str())
+                && config.size() <= LARGEST_CONFIG
+            {
+                wanted.entry(config.digest().as_ref()).or_default().push(digest);
+            }
+        }
+        let digests: Vec<&str> = wanted.keys().copied().collect();
+        let mut configs = HashMap::new();
+        for digests in digests.chunks(100) {
+            for StoredBlob { digest, sha256 } in self.stored(digests).await? {
+                let bytes = self.cx.storage().read(&Storage::artifact_path(&sha256), None).await?.bytes().await?;
+                let config = ImageConfig::parse(&bytes);
+                for manifest in wanted.remove(digest.as_str()).unwrap_or_default() {
+                    configs.insert(manifest.clone(), config.clone());
+                }
+            }
+        }
+        Ok(configs)
+    }
+}
+
+/// A blob whose bytes are here.
+#[derive(FromQueryResult)]
+struct StoredBlob {
+    digest: String,
+    sha256: String,
+}
+
+impl Images<'_> {
+    async fn stored(&self, digests: &[&str]) -> Result<Vec<StoredBlob>> {
+        let places: Vec<String> = (2..2 + digests.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT b.digest AS digest, a.sha256 AS sha256 FROM container_blob b \
+             JOIN core_contentartifact c ON c.content_id = b.content_ptr_id \
+             JOIN core_artifact a ON a.pulp_id = c.artifact_id \
+             WHERE b.pulp_domain_id = $1 AND b.digest IN ({})",
+            places.join(", ")
+        );
+        let mut values: Vec<Value> = vec![self.cx.domain().into()];
+        values.extend(digests.iter().map(|digest| Value::from(*digest)));
+        rows(self.cx.db().read(), &sql, values).await
+    }
+}
+
+/// The blobs that a registry must have for a manifest: digest, size, and whether it is the configuration.
+fn named(manifest: &Manifest) -> impl Iterator<Item = (&str, u64, bool)> {
+    let config = manifest.config.iter().map(|config| (config.digest().as_ref(), config.size(), true));
+    let layers = manifest.layers.iter().filter(|layer| !media_type::is_foreign(&layer.media_type().to_string()));
+    config.chain(layers.map(|layer| (layer.digest().as_ref(), layer.size(), false)))
+}
+
+/// Reads what came, and says under which digest it is.
+fn insert(found: &mut BTreeMap<String, Found>, fetched: Fetched) -> Result<String> {
+    let Fetched { digest, text, content_type } = fetched;
+    let digest = digest.to_string();
+    let manifest = Manifest::parse(text.as_bytes(), content_type.as_deref())
+        .map_err(|bad| Error::upstream(&digest, Problem::Content(bad.to_string())))?;
+    found.insert(digest.clone(), Found { text, manifest, row: None });
+    check_weight(found)?;
+    Ok(digest)
+}
+
+fn check_weight(found: &BTreeMap<String, Found>) -> Result<()> {
+    let weight: usize = found.values().map(|found| found.text.len()).sum();
+    match (weight > HEAVIEST, found.keys().next()) {
+        (true, Some(first)) => {
+            Err(Error::upstream(first, Problem::Content(format!("more than {HEAVIEST} bytes of manifests at once"))))
+        }
+        _ => Ok(()),
+    }
+}
