@@ -38,7 +38,8 @@ impl TestPulp {
     pub async fn edge(&self) -> Option<TestEdge> {
         let database = self.database.as_ref()?;
         let role = database.role(|role| {
-            server::grants(&Grants { role: role.to_owned(), remotes: false, users: false }).expect("the role has a name")
+            server::grants(&Grants { role: role.to_owned(), remotes: false, users: false })
+                .expect("the role has a name")
         });
         let (role, folder) = (role.await, tempfile::tempdir().expect("a temporary folder can be made"));
         let settings = Settings {

@@ -10,8 +10,8 @@ use pulpcore::models::artifact;
 use pulpcore::storage::{Algorithm, Expected};
 use uuid::Uuid;
 
-use super::{refused, unknown};
 use super::session::Session;
+use super::{refused, unknown};
 use crate::registry::digest::Digest;
 use crate::registry::errors::{Answer, Code, Failure};
 use crate::registry::units;
