@@ -1,4 +1,4 @@
-//! The programs that people use, against the server as it is built: the original's `pulp` and `curl`.
+//! The programs that people use, against the server as it is built: the original's `pulp`, `curl`, `skopeo`, `podman`.
 //!
 //! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
 //! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs `pulp`; by hand:
@@ -43,6 +43,18 @@ async fn pulp_looks_after_the_server() {
 #[tokio::test]
 async fn curl_gets_parts_of_files_and_no_file_twice() {
     tell("curl.sh", "").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn skopeo_pushes_copies_inspects_and_deletes_images() {
+    tell("registry.sh", "").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn podman_builds_pushes_and_pulls_images() {
+    tell("podman.sh", "").await;
 }
 
 async fn with_pulp(story: &str) {

@@ -18,7 +18,8 @@ const PULP_CLI: &str = "pulp-cli==0.41.*";
 /// What that client says of its version.
 const PULP_CLI_SAYS: &str = "Version 0.41.";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, rustfmt, clippy, cargo-nextest and pulp-cli.
+/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, rustfmt, clippy, cargo-nextest and
+/// pulp-cli.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     if std::env::var_os(POSTGRES).is_none() && !postgres_is_here() {
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Result<()> {
     if !sh::on_path("curl") {
         missing.push("curl");
     }
+    missing.extend(["podman", "skopeo"].into_iter().filter(|program| !sh::on_path(program)));
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");

@@ -65,6 +65,10 @@ pub trait Distribution: Detail<Master = distribution::Entity> {
     /// The remote types through which it can pull what it does not hold. If there are any, clients see and set `remote`.
     const REMOTES: &'static [&'static str] = &[];
 
+    /// The distribution types whose base paths may lie below one of this kind: what it makes when it is asked for, say. All
+    /// others' may neither lie below nor around it. Of several the deepest is meant.
+    const HOLDS: &'static [&'static str] = &[];
+
     /// When [`Distribution::serve`] is asked about a path below the distribution. It costs two queries, so whoever knows by
     /// the path alone that there is nothing to say says so here.
     fn asked(_path: &str) -> Asked {

@@ -209,6 +209,7 @@ pub(crate) struct DistributionHooks {
     pub(crate) asked: fn(&str) -> Asked,
     pub(crate) cache_control: fn(&str) -> Option<&'static str>,
     pub(crate) remotes: &'static [&'static str],
+    pub(crate) holds: &'static [&'static str],
     pub(crate) serve: for<'a> fn(&'a ContentCx, &'a str) -> BoxFuture<'a, Result<Option<Response>>>,
 }
 
@@ -295,6 +296,7 @@ impl Noun {
             asked: E::asked,
             cache_control: E::cache_control,
             remotes: E::REMOTES,
+            holds: E::HOLDS,
             serve: |cx, path| {
                 Box::pin(async move {
                     let id = cx.distribution.pulp_id;

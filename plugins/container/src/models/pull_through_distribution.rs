@@ -81,6 +81,7 @@ impl Detail for Entity {
 impl Distribution for Entity {
     const SERVES_VERSIONS: bool = false;
     const REMOTES: &'static [&'static str] = &["container.pull-through"];
+    const HOLDS: &'static [&'static str] = &["container.container"];
 
     fn asked(_path: &str) -> Asked {
         Asked::Never

@@ -11,13 +11,14 @@ use sea_orm::FromQueryResult;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::access::Caller;
 use super::errors::{Answer, Code, Failure};
-use super::place::Place;
+use super::place::{self, Place};
 use super::reference::Reference;
 use super::scope::Action;
 use super::sql::Sql;
 use super::tasks::{self, Remove};
-use super::{CONTENT_DIGEST, header_of};
+use super::{CONTENT_DIGEST, header_of, through};
 
 #[derive(FromQueryResult)]
 struct Found {
@@ -28,9 +29,9 @@ struct Found {
 
 /// `GET` and `HEAD` of a manifest.
 pub(super) async fn read(cx: LiveCx) -> Answer {
-    let place = Place::to_read(&cx).await?;
-    let reference: Reference = cx.param("reference").parse()?;
-    let found = find(&cx, &place, &reference).await?.ok_or_else(|| unknown(&reference))?;
+    let reference = reference(&cx)?;
+    let place = place(&cx, &reference).await?;
+    let found = find(&cx, &place, &reference).await?.ok_or_else(|| unknown(&reference.to_string()))?;
     let tag = format!("\"{}\"", found.digest);
     let current = cx.parts.headers.get_all(header::IF_NONE_MATCH).iter();
     let same = current.filter_map(|value| value.to_str().ok()).any(|value| value == "*" || value.contains(&tag));
@@ -43,6 +44,22 @@ pub(super) async fn read(cx: LiveCx) -> Answer {
     headers.insert(header::ETAG, header_of(&tag)?);
     headers.insert(header::CONTENT_TYPE, header_of(&found.media_type)?);
     Ok(response)
+}
+
+/// The place that a request reads. What another registry has, and this one is to have, is in it by then.
+async fn place(cx: &LiveCx, reference: &Reference) -> Answer<Place> {
+    let name = Place::name(cx)?;
+    let mut place = Place::find(cx, name).await?;
+    let is_here = match (&place, reference) {
+        (Some(place), Reference::Digest(_)) if place.through => find(cx, place, reference).await?.is_some(),
+        _ => false,
+    };
+    if !is_here {
+        place = through::fetched(cx, place, reference).await?;
+    }
+    let place = place.ok_or_else(|| place::unknown(name))?;
+    Caller::of(cx).await?.require(cx, name, Action::Pull, place.private)?;
+    Ok(place)
 }
 
 async fn find(cx: &LiveCx, place: &Place, reference: &Reference) -> Answer<Option<Found>> {
@@ -71,7 +88,7 @@ async fn find(cx: &LiveCx, place: &Place, reference: &Reference) -> Answer<Optio
 /// `DELETE` of a tag, or of a manifest with its tags.
 pub(super) async fn delete(cx: LiveCx) -> Answer {
     let (place, repository, user) = Place::to_change(&cx, Action::Delete).await?;
-    let reference: Reference = cx.param("reference").parse()?;
+    let reference = reference(&cx)?;
     let units = match &reference {
         Reference::Tag(name) => tags(&cx, &place, "name", name).await?,
         Reference::Digest(digest) => {
@@ -84,7 +101,7 @@ pub(super) async fn delete(cx: LiveCx) -> Answer {
         }
     };
     if units.is_empty() {
-        return Err(unknown(&reference));
+        return Err(unknown(&reference.to_string()));
     }
     // Without its name a manifest is still there by its digest.
     let recursive = matches!(reference, Reference::Digest(_));
@@ -137,7 +154,13 @@ async fn manifest(cx: &LiveCx, place: &Place, digest: &str) -> Answer<Vec<Uuid>>
     }
 }
 
-fn unknown(reference: &Reference) -> Failure {
+/// What stands for a manifest. A text that could not stand for any stands for none.
+fn reference(cx: &LiveCx) -> Answer<Reference> {
+    let text = cx.param("reference");
+    text.parse().map_err(|_| unknown(text))
+}
+
+fn unknown(reference: &str) -> Failure {
     let message = "The repository has no such manifest.";
-    Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference.to_string() }))
+    Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference }))
 }

@@ -12,6 +12,7 @@
 //! | what is refused, and how | [`errors`] |
 //! | what goes out | `manifests`, `blobs`, `lists`, `referrers` |
 //! | what comes in | `uploads`, `pushing`, [`tasks`] |
+//! | what comes from other registries | `through` |
 
 mod access;
 mod blobs;
@@ -33,6 +34,7 @@ pub mod scope;
 pub mod settings;
 mod sql;
 pub mod tasks;
+mod through;
 pub mod token;
 mod tokens;
 mod units;

@@ -25,6 +25,8 @@ pub(super) struct Place {
     pub(super) offer: Offer,
     /// Whether only users may pull.
     pub(super) private: bool,
+    /// Whether it is a name of another registry, which is pulled through.
+    pub(super) through: bool,
     /// The repository that it follows; none if it offers a fixed version, or nothing.
     pub(super) follows: Option<Ref<repository::Entity>>,
 }
@@ -46,13 +48,15 @@ impl Place {
         #[derive(FromQueryResult)]
         struct Row {
             private: bool,
+            through: bool,
             repository_id: Option<Uuid>,
             pulp_type: Option<String>,
         }
         let Some(offer) = cx.offer::<ContainerDistribution>(name).await?.filter(|offer| offer.rest.is_empty()) else {
             return Ok(None);
         };
-        let sql = "SELECT c.private AS private, d.repository_id AS repository_id, r.pulp_type AS pulp_type \
+        let sql = "SELECT c.private AS private, c.pull_through_distribution_id IS NOT NULL AS through, \
+                     d.repository_id AS repository_id, r.pulp_type AS pulp_type \
                    FROM container_containerdistribution c \
                    JOIN core_distribution d ON d.pulp_id = c.distribution_ptr_id \
                    LEFT JOIN core_repository r ON r.pulp_id = d.repository_id \
@@ -63,7 +67,7 @@ impl Place {
             Some((id, pulp_type)) => Some(Ref::of(&pulp_type, id)?),
             None => None,
         };
-        Ok(Some(Self { name: name.to_owned(), offer, private: row.private, follows }))
+        Ok(Some(Self { name: name.to_owned(), offer, private: row.private, through: row.through, follows }))
     }
 
     /// The place that a request reads.
@@ -103,6 +107,10 @@ impl Place {
                 Self::find(cx, name).await?.ok_or_else(|| unknown(name))?
             }
         };
+        if place.through {
+            let message = "This name is another registry's, from which it is pulled through: nothing is pushed to it.";
+            return Err(Failure::new(Code::Denied, message).with_detail(json!({ "name": name })));
+        }
         let repository = place.repository()?;
         Ok((place, repository, user))
     }

@@ -3,6 +3,7 @@
 mod add;
 mod copy_manifests;
 mod copy_tags;
+mod fetch;
 mod images;
 mod remove;
 mod remove_image;
@@ -22,6 +23,7 @@ use sea_orm::EntityTrait;
 pub use self::add::RecursiveAdd;
 pub use self::copy_manifests::CopyManifests;
 pub use self::copy_tags::CopyTags;
+pub use self::fetch::Fetch;
 pub use self::remove::RecursiveRemove;
 pub use self::remove_image::RemoveImage;
 pub use self::remove_signatures::RemoveSignatures;

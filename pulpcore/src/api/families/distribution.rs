@@ -158,7 +158,7 @@ impl Writable for distribution::Entity {
         check_path(&body.base_path)?;
         check_name::<Self>(app, id, &body.name).await?;
         unique::<Self>(app, id, "base_path", &body.base_path).await?;
-        check_overlap(app, id, &body.base_path).await?;
+        check_overlap(app, noun, id, &body.base_path).await?;
         check_sources(body)?;
         if let Some(guard) = &body.content_guard {
             referenced::<content_guard::Entity>(app, "content_guard", guard.id).await?;
@@ -302,8 +302,9 @@ pub(crate) fn check_path(path: &str) -> Result<()> {
     Err(Error::invalid("base_path", format!("Relative path is not in canonical form. {path}")))
 }
 
-/// Refuses a path within another's, around another's, or whose URL is within or around a claim.
-async fn check_overlap(app: &App, id: Option<Uuid>, path: &str) -> Result<()> {
+/// Refuses a path within another's, around another's, or whose URL is within or around a claim. Those that hold others are
+/// around these.
+async fn check_overlap(app: &App, noun: &Noun, id: Option<Uuid>, path: &str) -> Result<()> {
     if let Some(claim) = app.claims.against(path) {
         return Err(Error::invalid("base_path", format!("Overlaps with the URL space {claim}.")));
     }
@@ -311,12 +312,22 @@ async fn check_overlap(app: &App, id: Option<Uuid>, path: &str) -> Result<()> {
     let parts: Vec<&str> = path.split('/').collect();
     let ancestors: Vec<String> = (1..parts.len()).map(|n| parts[..n].join("/")).collect();
     let (below, after) = (format!("{path}/"), format!("{path}0"));
+    let (held, holders) = holding(noun);
     let mut overlapping = distribution::Entity::find()
         .filter(distribution::Column::PulpDomainId.eq(app.domain))
         .filter(
             Condition::any()
-                .add(distribution::Column::BasePath.is_in(ancestors))
-                .add(distribution::Column::BasePath.gte(below).and(distribution::Column::BasePath.lt(after))),
+                .add(
+                    distribution::Column::BasePath
+                        .is_in(ancestors)
+                        .and(distribution::Column::PulpType.is_not_in(holders)),
+                )
+                .add(
+                    distribution::Column::BasePath
+                        .gte(below)
+                        .and(distribution::Column::BasePath.lt(after))
+                        .and(distribution::Column::PulpType.is_not_in(held.iter().copied())),
+                ),
         )
         .limit(1);
     if let Some(id) = id {
@@ -326,6 +337,16 @@ async fn check_overlap(app: &App, id: Option<Uuid>, path: &str) -> Result<()> {
         Some(_) => Err(Error::invalid("base_path", "Overlaps with an existing distribution.")),
         None => Ok(()),
     }
+}
+
+/// The types that one of this kind may hold, and those that may hold it.
+fn holding(noun: &Noun) -> (&'static [&'static str], Vec<&'static str>) {
+    let held = |noun: &Noun| match &noun.hooks {
+        Hooks::Distribution(hooks) => hooks.holds,
+        _ => &[],
+    };
+    let holders = registry::get().family(Family::Distribution).filter(|other| held(other).contains(&noun.type_name));
+    (held(noun), holders.map(|other| other.type_name).collect())
 }
 
 fn check_sources(body: &Body) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod expire;
 mod open;
+mod open_through;
 mod push;
 mod remove;
 
@@ -13,6 +14,7 @@ use pulpcore::plugin::{LiveCx, Task};
 
 pub use self::expire::ExpireUploads;
 pub use self::open::Open;
+pub use self::open_through::OpenThrough;
 pub use self::push::Push;
 pub use self::remove::Remove;
 use super::errors::{Answer, Failure};

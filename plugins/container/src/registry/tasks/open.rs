@@ -2,13 +2,13 @@
 
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{distribution, repository};
-use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
+use pulpcore::plugin::{Detail, Locks, Ref, Task, TaskCx, TaskKind, register};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::models::{ContainerDistribution, ContainerRepository};
+use crate::models::{ContainerDistribution, ContainerPullThroughDistribution, ContainerRepository};
 
 /// Makes a repository and a distribution of a name, unless they are there.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -35,6 +35,9 @@ impl Task for Open {
             // Somebody else was faster.
             return Ok(());
         }
+        if is_held(&cx, name).await? {
+            return Err(Error::invalid("name", "This name is pulled through from another registry."));
+        }
         let (repository, new) = match existing(&cx, name).await? {
             Some(repository) => (repository, false),
             None => {
@@ -55,6 +58,16 @@ impl Task for Open {
 
 register!(TaskKind::of::<Open>());
 
+/// Whether a name lies below a pull-through distribution, where names are another registry's.
+async fn is_held(cx: &TaskCx, name: &str) -> Result<bool> {
+    let above = name.match_indices('/').map(|(at, _)| &name[..at]);
+    let held = distribution::Entity::find()
+        .filter(distribution::Column::PulpDomainId.eq(cx.domain()))
+        .filter(distribution::Column::PulpType.eq(ContainerPullThroughDistribution::TYPE))
+        .filter(distribution::Column::BasePath.is_in(above));
+    Ok(held.one(cx.db().read()).await?.is_some())
+}
+
 /// The repository of this name, if it holds images.
 async fn existing(cx: &TaskCx, name: &str) -> Result<Option<Ref<repository::Entity>>> {
     let same = repository::Entity::find().filter(repository::Column::PulpDomainId.eq(cx.domain()));
@@ -65,7 +78,8 @@ async fn existing(cx: &TaskCx, name: &str) -> Result<Option<Ref<repository::Enti
     Ref::of(&row.pulp_type, row.pulp_id).map(Some)
 }
 
-fn fields(value: Value) -> Map<String, Value> {
+/// The fields of an object.
+pub(super) fn fields(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         _ => Map::new(),

@@ -7,6 +7,7 @@ mod content_management;
 mod errors;
 mod pending;
 mod pull;
+mod pull_through;
 mod push_blobs;
 mod push_manifests;
 mod roles;

@@ -46,6 +46,7 @@ both_databases!(a_manifest_by_digest_has_any_number_of_tags, |pulp| {
     assert_eq!(tags, ["1.2", "1"]);
     assert_eq!(get(pulp, "/v2/a/b/tags/list").await.ok()["tags"], json!(["1", "1.2"]));
     refused(put(pulp, "a/b", &format!("{digest}?tag=.x"), &manifest).await, 400, "TAG_INVALID");
+    refused(put(pulp, "a/b", ".x", &manifest).await, 400, "TAG_INVALID");
     refused(put(pulp, "a/b", &sha256("other"), &manifest).await, 400, "DIGEST_INVALID");
     let long = Digest::of(Algorithm::Sha512, manifest.to_string().as_bytes()).to_string();
     let answer = put(pulp, "a/b", &long, &manifest).await.expect(201);
