@@ -223,7 +223,8 @@ impl Service {
         let source = &kept.found;
         let path = ask.path[source.base_path.len()..].trim_start_matches('/');
         let is_file = !path.is_empty() && !path.ends_with('/');
-        if source.content_guard_id.is_some() || source.checkpoint || !is_file || asked(source, path) == Asked::First {
+        let waits = source.content_guard_id.is_some() || source.checkpoint || source.is_live_only;
+        if waits || !is_file || asked(source, path) == Asked::First {
             return None;
         }
         let (file, Age::Fresh) = self.lookups.cache.file(source.snapshot()?, path)? else { return None };
@@ -265,6 +266,7 @@ impl Service {
                 Choice::Answer(response) => Some(response),
                 Choice::Nothing => None,
             },
+            false if source.is_live_only => None,
             false => self.below(source, from, path, ask).await?,
         };
         let found = match found {
@@ -272,7 +274,9 @@ impl Service {
             found => found,
         };
         let found = match found {
-            None if !source.checkpoint && !source.is_live_only => pull_through::respond(self, source, path, ask).await?,
+            None if !source.checkpoint && !source.is_live_only => {
+                pull_through::respond(self, source, path, ask).await?
+            }
             found => found,
         };
         match found {

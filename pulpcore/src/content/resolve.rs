@@ -51,7 +51,7 @@ pub(super) struct Source {
 impl Source {
     /// The version in which files are looked up, by repository and number.
     pub(super) fn version(&self) -> Option<(Uuid, i64)> {
-        if self.is_live_only || self.publication_id.is_some() && self.pass_through != Some(true) {
+        if self.publication_id.is_some() && self.pass_through != Some(true) {
             return None;
         }
         self.repository_id.zip(self.number)

@@ -14,11 +14,7 @@ use super::rows_per_statement;
 use crate::error::{Error, Result};
 
 /// Inserts rows; returns how many of them were inserted or, if `conflict` says so, updated.
-pub async fn insert<A>(
-    tx: &impl ConnectionTrait,
-    rows: Vec<A>,
-    conflict: impl Into<Option<&OnConflict>>,
-) -> Result<u64>
+pub async fn insert<A>(tx: &impl ConnectionTrait, rows: Vec<A>, conflict: impl Into<Option<&OnConflict>>) -> Result<u64>
 where
     A: ActiveModelTrait + Send,
 {

@@ -22,7 +22,7 @@ use super::read::{read_at_hand, shorter};
 use crate::error::Result;
 
 /// The most that one placeholder stands for, in bytes.
-const MOST: usize = 512 * 1024;
+const MOST: usize = 1024 * 1024;
 
 /// What placeholders are slices of. As nobody writes to it, the system never gives it any memory.
 static BLANK: LazyLock<&'static [u8]> = LazyLock::new(|| Box::leak(vec![0; MOST].into_boxed_slice()));
