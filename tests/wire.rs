@@ -20,6 +20,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "events_list",
             "root_read",
             "tasks_clones_create",
+            "tasks_container_*",
             "tasks_core_*",
             "tasks_events_list",
             "tasks_file_*",
@@ -43,7 +44,8 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "content_file_files_list ?ordering=upstream_id",
+            "content_container_*_list ?ordering=data",
+            "content_*_list ?ordering=upstream_id",
             "*versions_list ?ordering=complete",
             "*versions_list ?ordering=content_ids",
             "*versions_list ?ordering=info",
@@ -62,13 +64,29 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "*_list ?pulp_type*=container.*",
             "*_list ?pulp_type*=core.*",
             "*_list ?pulp_type*=rpm.*",
             "remotes_list ?pulp_type*=file.git",
             "contentguards_list ?pulp_type*=certguard.rhsm",
         ],
         "Types that this build has no plugin for.",
+    ),
+    (
+        &["*container.Container*Distribution*.content_guard"],
+        "Nothing of a registry is below the content prefix, so its distributions need no guard there.",
+    ),
+    (
+        &["*container.ContainerPullThroughDistribution*.distributions"],
+        "Pulling makes them: they are listed, not written.",
+    ),
+    (
+        &["ManifestCopy.digests", "RecursiveManage.content_units", "TagCopy.names"],
+        "An href, a digest, the name of a tag are text.",
+    ),
+    (&["container.BlobResponse.artifact"], "It is among core's fields of units with a file."),
+    (
+        &["RemoveSignaturesResponse.*", "repositories_container_container_push_remove_signatures 20*"],
+        "The original answers with a task, too, and says something else.",
     ),
     (&["claims_list"], "Who answers in which part of the URL space."),
     (&["distributions*_list ?content_guard*"], "Which distributions a guard protects is worth a question."),

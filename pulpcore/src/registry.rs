@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
+use crate::api::collection::Collection;
 use crate::claims;
 use crate::error::{Error, Result};
-use crate::plugin::{Collection, ContentReads, Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
+use crate::plugin::{ContentReads, Hooks, LiveApi, Noun, Plugin, Schedule, TaskKind, WellKnown};
 
 pub use crate::plugin::Family;
 

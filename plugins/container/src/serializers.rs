@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pulpcore::api::schema::markers::{NonBlank, Uri};
+use pulpcore::api::schema::markers::{AnyObject, NonBlank, Uri};
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository;
 use pulpcore::plugin::{Ref, VersionRef};
@@ -54,11 +54,11 @@ pub struct ManifestBody {
     pub blobs: Option<Vec<String>>,
     /// Property that contains arbitrary metadata stored inside the image manifest.
     #[serde(default)]
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = AnyObject)]
     pub annotations: BTreeMap<String, String>,
     /// Property describing metadata stored inside the image configuration
     #[serde(default)]
-    #[schema(read_only, required = false)]
+    #[schema(read_only, required = false, value_type = AnyObject)]
     pub labels: BTreeMap<String, String>,
     /// A boolean determining whether users can boot from an image or not.[deprecated] check type field instead
     #[serde(default)]
@@ -337,7 +337,35 @@ pub struct ManifestCopyBody {
     /// A list of media_types to copy.
     #[serde(default)]
     #[schema(nullable = false)]
-    pub media_types: Option<Vec<String>>,
+    pub media_types: Option<Vec<MediaType>>,
+}
+
+/// One of [`MEDIA_TYPES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = container::MediaType)]
+pub enum MediaType {
+    /// Docker's schema 1, of which there are none here.
+    #[serde(rename = "application/vnd.docker.distribution.manifest.v1+json")]
+    DockerSchema1,
+    /// Docker's schema 2.
+    #[serde(rename = "application/vnd.docker.distribution.manifest.v2+json")]
+    DockerManifest,
+    /// Docker's lists of manifests.
+    #[serde(rename = "application/vnd.docker.distribution.manifest.list.v2+json")]
+    DockerList,
+    /// An image manifest of the OCI.
+    #[serde(rename = "application/vnd.oci.image.manifest.v1+json")]
+    OciManifest,
+    /// An image index of the OCI.
+    #[serde(rename = "application/vnd.oci.image.index.v1+json")]
+    OciIndex,
+}
+
+impl MediaType {
+    /// As it stands in headers and manifests.
+    pub const fn as_str(self) -> &'static str {
+        MEDIA_TYPES[self as usize]
+    }
 }
 
 /// Which image goes.
@@ -411,6 +439,14 @@ fn is_component(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn media_types_are_read_as_they_are_written() {
+        for text in MEDIA_TYPES {
+            let read: MediaType = serde_json::from_value(Value::from(*text)).unwrap();
+            assert_eq!(read.as_str(), *text);
+        }
+    }
 
     #[test]
     fn a_path_has_the_grammar_of_a_repositorys_name() {

@@ -1,9 +1,10 @@
 //! Which URLs there are: one registration a noun, beside its actions of its own.
 
+use pulpcore::api::collection::Collection;
 use pulpcore::api::cx::Cx;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Collection, Detail, Endpoint, Noun, Ref, register};
+use pulpcore::plugin::{Detail, Endpoint, Noun, Ref, register};
 use uuid::Uuid;
 
 use crate::models::{

@@ -5,6 +5,7 @@
 
 pub mod bodies;
 pub mod catalog;
+pub mod collection;
 pub mod cx;
 mod docs;
 pub mod docs_page;

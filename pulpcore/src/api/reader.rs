@@ -17,7 +17,7 @@ use crate::registry;
 ///
 /// ```
 /// use pulpcore::error::Result;
-/// use pulpcore::plugin::Reader;
+/// use pulpcore::api::reader::Reader;
 /// use uuid::Uuid;
 ///
 /// /// The repositories that some shelves stand for, as links.

@@ -173,6 +173,9 @@ fn side(mut schema: Value, side: Side) -> Value {
             }
             if let Some(property) = property.as_object_mut().filter(|_| side == Side::Response) {
                 property.remove("minLength");
+                if let Some(items) = property.get_mut("items").and_then(Value::as_object_mut) {
+                    items.remove("minLength");
+                }
             }
             !hide
         });

@@ -21,7 +21,6 @@ mod publication;
 mod reads;
 mod remote;
 mod repository;
-mod resource;
 mod schedule;
 mod task;
 
@@ -34,19 +33,18 @@ pub use self::distribution::{Asked, ContentCx, Distribution};
 pub(crate) use self::guard::{Beside, Compiled, MOST_ASKED};
 pub use self::guard::{ContentGuard, GuardRequest};
 pub use self::live::{LiveApi, LiveCx, LiveRoute, Refusal, WellKnown};
+pub(crate) use self::noun::BoxFuture;
 pub(crate) use self::noun::{DistributionHooks, Hooks, Table, insert, key};
-pub use self::noun::{Family, Master, Noun, find_or_make};
+pub use self::noun::{Family, Master, Noun};
 pub use self::publication::{Publication, Publisher};
 pub use self::reads::ContentReads;
 pub use self::remote::{Pull, Remote};
 pub use self::repository::{NewVersion, Repository};
-pub use self::resource::{Collection, NewRow, Resource};
 pub use self::schedule::{Schedule, Scheduled};
 pub(crate) use self::task::Prepared;
 pub use self::task::{Lock, Locks, Task, TaskKind};
 pub use crate::api::endpoint::Endpoint;
 pub use crate::api::filters::Filters;
-pub use crate::api::reader::Reader;
 pub use crate::content::{ClientCertificate, Offer};
 pub use crate::guards::preauthenticate;
 pub use crate::refs::{Ref, VersionRef};
@@ -86,7 +84,6 @@ pub struct Plugin {
 
 inventory::collect!(Plugin);
 inventory::collect!(Noun);
-inventory::collect!(Collection);
 inventory::collect!(TaskKind);
 inventory::collect!(LiveApi);
 inventory::collect!(WellKnown);

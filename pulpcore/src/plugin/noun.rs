@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::response::Response;
-use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect, Value as DbValue,
+    ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel,
+    Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, Value as DbValue,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -28,17 +27,18 @@ use crate::api::filters::Filters;
 use crate::api::reader::Reader;
 use crate::api::validate::BodySchema;
 use crate::app::App;
-use crate::db::{WriteTx, Writing, bulk};
-use crate::error::{Error, Result};
+use crate::db::{WriteTx, Writing};
+use crate::error::Result;
 use crate::models::{
     artifact, content, content_guard, distribution, publication, remote, repository, repository_version,
 };
 use crate::sync::download::{Downloader, RemoteConfig};
 use crate::tasking::cx::TaskCx;
+use crate::versions;
 
 type Object = Map<String, Value>;
 type Answer<'a, T> = BoxFuture<'a, Result<T>>;
-pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The six core tables that plugins detail.
 ///
@@ -460,70 +460,6 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
 
 async fn found_or_made<E: Content>(tx: &Writing, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
     let Upload { row, relative_path } = unit;
-    let (id, new) = find_or_make::<E>(tx, domain, row).await?;
+    let (id, new) = versions::find_or_make::<E>(tx, domain, row).await?;
     Ok(Uploaded { id, relative_path, new })
-}
-
-/// Finds the unit that a row describes, by its natural key, or makes it: its key, and whether it is new. A unit that is
-/// found counts as used just now, which spares it from orphan cleanup.
-///
-/// Whoever makes the same unit at the same moment gets the same key.
-///
-/// # Errors
-/// If the database fails.
-///
-/// ```
-/// use pulpcore::db::WriteTx;
-/// use pulpcore::error::Result;
-/// use pulpcore::plugin::{Content, find_or_make};
-/// use uuid::Uuid;
-///
-/// async fn key_of<C: Content>(tx: &WriteTx, domain: Uuid, row: C::Model) -> Result<Uuid> {
-///     let (key, _new) = find_or_make::<C>(tx, domain, row).await?;
-///     Ok(key)
-/// }
-/// ```
-pub async fn find_or_make<E: Content>(tx: &Writing, domain: Uuid, mut row: E::Model) -> Result<(Uuid, bool)> {
-    if let Some(column) = E::Column::iter().find(|column| column.as_str() == "pulp_domain_id") {
-        row.set(column, domain.into());
-    }
-    if let Some(found) = find_unit::<E>(tx, &row).await? {
-        content::Entity::update_many()
-            .col_expr(content::Column::TimestampOfInterest, Expr::value(crate::db::now()))
-            .filter(content::Column::PulpId.eq(found))
-            .exec(tx)
-            .await?;
-        return Ok((found, false));
-    }
-    let id = Uuid::now_v7();
-    let now = crate::db::now();
-    content::ActiveModel {
-        pulp_id: ActiveValue::Set(id),
-        pulp_created: ActiveValue::Set(now),
-        pulp_last_updated: ActiveValue::Set(now),
-        pulp_domain_id: ActiveValue::Set(domain),
-        pulp_type: ActiveValue::Set(E::TYPE.to_owned()),
-        timestamp_of_interest: ActiveValue::Set(now),
-        pulp_labels: ActiveValue::Set(crate::models::Labels::default()),
-    }
-    .insert(tx)
-    .await?;
-    let mut columns = row.clone().into_active_model().reset_all();
-    columns.set(key::<E>(), DbValue::from(id));
-    let conflict = OnConflict::columns(E::NATURAL_KEY.iter().copied()).do_nothing().to_owned();
-    if bulk::insert(tx, vec![columns], &conflict).await? == 1 {
-        return Ok((id, true));
-    }
-    content::Entity::delete_by_id(id).exec(tx).await?;
-    let winner = find_unit::<E>(tx, &row).await?;
-    winner.map(|winner| (winner, false)).ok_or_else(|| Error::internal("a unit that was in the way is gone"))
-}
-
-/// The key of the unit with a row's natural key.
-async fn find_unit<E: Content>(tx: &Writing, row: &E::Model) -> Result<Option<Uuid>> {
-    let mut same = E::find().select_only().column(key::<E>());
-    for column in E::NATURAL_KEY {
-        same = same.filter(column.eq(row.get(*column)));
-    }
-    Ok(same.into_tuple().one(tx).await?)
 }

@@ -10,6 +10,7 @@ mod new;
 pub(crate) mod staging;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -21,6 +22,7 @@ pub use self::modify::{Modification, commit, created, finish, returns, units};
 pub use self::new::NewVersion;
 pub(crate) use self::new::version_zero;
 pub use self::staging::Draft;
+pub use self::units::find_or_make;
 use crate::error::{Error, Result};
 use crate::models::{repository_content as membership, repository_version};
 

@@ -1,10 +1,11 @@
 //! Distributions: which repository the registry serves under which name.
 
+use pulpcore::api::reader::Reader;
 use pulpcore::app::App;
 use pulpcore::db::WriteTx;
 use pulpcore::error::Result;
 use pulpcore::models::distribution;
-use pulpcore::plugin::{Asked, Detail, Distribution, Filters, Reader};
+use pulpcore::plugin::{Asked, Detail, Distribution, Filters};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{Condition, QuerySelect, QueryTrait};

@@ -1,10 +1,11 @@
 //! Manifests: of images, of artifacts, and indexes of manifests.
 
 use oci_spec::image::Descriptor;
+use pulpcore::api::reader::Reader;
 use pulpcore::db::{Writing, bulk};
 use pulpcore::error::Result;
 use pulpcore::models::content;
-use pulpcore::plugin::{Content, Detail, Filters, Reader};
+use pulpcore::plugin::{Content, Detail, Filters};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use serde_json::{Map, Value};

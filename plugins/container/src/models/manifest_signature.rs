@@ -1,8 +1,9 @@
 //! Detached signatures of manifests, as `atomic` and `skopeo` make them.
 
+use pulpcore::api::reader::Reader;
 use pulpcore::error::Result;
 use pulpcore::models::content;
-use pulpcore::plugin::{Content, Detail, Filters, Reader};
+use pulpcore::plugin::{Content, Detail, Filters};
 use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use serde_json::{Map, Value};

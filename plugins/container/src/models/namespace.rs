@@ -1,10 +1,11 @@
 //! Namespaces: the first components of distributions' paths.
 
+use pulpcore::api::collection::{NewRow, Resource};
 use pulpcore::app::App;
 use pulpcore::db::{WriteTx, bulk, now};
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{Labels, distribution};
-use pulpcore::plugin::{Filters, NewRow, Resource};
+use pulpcore::plugin::Filters;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, QuerySelect};

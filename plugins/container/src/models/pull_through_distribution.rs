@@ -1,11 +1,12 @@
 //! Pull-through distributions: another registry under a name. What is pulled below it gets a repository and a distribution
 //! of its own.
 
+use pulpcore::api::reader::Reader;
 use pulpcore::app::App;
 use pulpcore::db::WriteTx;
 use pulpcore::error::Result;
 use pulpcore::models::distribution;
-use pulpcore::plugin::{Asked, Detail, Distribution, Filters, Reader};
+use pulpcore::plugin::{Asked, Detail, Distribution};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use serde_json::{Map, Value};
@@ -55,10 +56,6 @@ impl Detail for Entity {
     fn write(row: &mut Model, body: ContainerPullThroughDistributionBody) {
         row.private = body.private;
         row.description = body.description;
-    }
-
-    fn filters() -> Filters {
-        Filters::new().ordered(&[Column::Description, Column::Private])
     }
 
     async fn beside(reader: &Reader, keys: &[Uuid]) -> Result<Vec<Map<String, Value>>> {

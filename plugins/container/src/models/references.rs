@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use pulpcore::api::reader::Reader;
 use pulpcore::db::{rows, rows_per_statement};
 use pulpcore::error::Result;
 use pulpcore::models::remote;
-use pulpcore::plugin::{Detail, Reader};
+use pulpcore::plugin::Detail;
 use sea_orm::{FromQueryResult, Value as DbValue};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;

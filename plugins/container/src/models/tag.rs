@@ -1,8 +1,9 @@
 //! Tags: names for manifests.
 
+use pulpcore::api::reader::Reader;
 use pulpcore::error::Result;
 use pulpcore::models::content;
-use pulpcore::plugin::{Content, Detail, Filters, Reader};
+use pulpcore::plugin::{Content, Detail, Filters};
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QuerySelect, QueryTrait};
 use serde_json::{Map, Value};

@@ -4,7 +4,7 @@ use pulpcore::app::App;
 use pulpcore::db::{WriteTx, now};
 use pulpcore::error::Result;
 use pulpcore::models::{artifact, content_artifact};
-use pulpcore::plugin::find_or_make;
+use pulpcore::versions::find_or_make;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;

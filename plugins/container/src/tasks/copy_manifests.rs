@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::source;
 use crate::models::manifest;
-use crate::serializers::MEDIA_TYPES;
+use crate::serializers::MediaType;
 
 /// Adds manifests of another repository, and whatever they refer to.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -36,7 +36,7 @@ pub struct CopyManifests {
     /// A list of media_types to copy.
     #[serde(default)]
     #[schema(nullable = false)]
-    pub media_types: Option<Vec<String>>,
+    pub media_types: Option<Vec<MediaType>>,
 }
 
 impl Task for CopyManifests {
@@ -45,10 +45,6 @@ impl Task for CopyManifests {
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
         super::must_exist(app, "repository", &self.repository).await?;
-        let known = |media_type: &&String| !MEDIA_TYPES.contains(&media_type.as_str());
-        if let Some(wrong) = self.media_types.iter().flatten().find(known) {
-            return Err(Error::invalid("media_types", format!("\"{wrong}\" is not a valid choice.")));
-        }
         source::resolve(app, &mut self.source_repository, &mut self.source_repository_version).await
     }
 
@@ -65,7 +61,7 @@ impl Task for CopyManifests {
             .column(manifest::Column::ContentPtrId)
             .filter(manifest::Column::ContentPtrId.in_subquery(source.content_ids()));
         if let Some(media_types) = self.media_types {
-            held = held.filter(manifest::Column::MediaType.is_in(media_types));
+            held = held.filter(manifest::Column::MediaType.is_in(media_types.into_iter().map(MediaType::as_str)));
         }
         let tx = cx.db().write().await?;
         let mut version = NewVersion::open(&tx, self.repository.id).await?;

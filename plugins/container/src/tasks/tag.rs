@@ -3,8 +3,8 @@
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, repository_version};
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, find_or_make, register};
-use pulpcore::versions;
+use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
+use pulpcore::versions::{self, find_or_make};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -176,3 +176,23 @@ both_databases!(lists_of_images_are_filtered, |pulp| {
     }
     pulp.get("content/container/manifests/?media_type=text/plain").await.refused();
 });
+
+both_databases!(every_list_is_ordered_as_its_description_says, |pulp| {
+    let registry = Registry::start().await;
+    registry.tag("latest", &registry.index("multi"));
+    synced(pulp, &registry).await;
+    let document = pulp.get("docs/api.json").await.ok();
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().expect("a document has paths") {
+        let parameters = item["get"]["parameters"].as_array().into_iter().flatten();
+        let ordering = parameters.into_iter().find(|parameter| parameter["name"] == "ordering");
+        let is_ours = path.contains("container") && !path.contains("/tasks/") && !path.contains('{');
+        let Some(ordering) = ordering.filter(|_| is_ours) else { continue };
+        lists += 1;
+        for name in ordering["schema"]["items"]["enum"].as_array().expect("orders have names") {
+            let name = name.as_str().expect("a name is a text");
+            pulp.get(&format!("{path}?ordering={name}&fields=pulp_href")).await.ok();
+        }
+    }
+    assert_eq!(lists, 11, "four of content, two of repositories, remotes, distributions each, one of namespaces");
+});

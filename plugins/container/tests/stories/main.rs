@@ -3,6 +3,7 @@
 mod actions;
 mod common;
 mod conformance;
+mod mirrors;
 mod places;
 mod registry;
 mod sync;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{list_of, object};
 use crate::api::bodies::AsyncOperationResponse;
+use crate::api::collection::{NewRow, Resource};
 use crate::api::cx::Cx;
 use crate::api::endpoint::{Described, Endpoint, split_capitals};
 use crate::api::shape;
@@ -21,7 +22,7 @@ use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::db::now;
 use crate::error::{Error, Result};
-use crate::plugin::{Locks, NewRow, Resource, Task, TaskCx, TaskKind, register};
+use crate::plugin::{Locks, Task, TaskCx, TaskKind, register};
 use crate::refs::prn;
 use crate::registry;
 

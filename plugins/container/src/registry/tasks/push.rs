@@ -2,8 +2,8 @@
 
 use pulpcore::error::Result;
 use pulpcore::models::{content, repository};
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, find_or_make, register};
-use pulpcore::versions;
+use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
+use pulpcore::versions::{self, find_or_make};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

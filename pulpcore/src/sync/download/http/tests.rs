@@ -53,6 +53,17 @@ async fn a_download_has_its_headers_and_its_bytes() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_headers_gets_nothing_else() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: \"e\"\r\nConnection: close\r\n\r\n";
+    let server = Server::start([Reply::redirect("/b"), Reply::Close(answer.into())]).await;
+    let url = server.url("a");
+    let download = downloader(&remote(&url)).get(Request::head(&url)).await.unwrap();
+    assert_eq!((download.content_length(), download.etag()), (Some(3), Some("\"e\"")));
+    assert_eq!(download.bytes(10).await.unwrap(), "");
+    assert!(server.requests().iter().all(|request| request.starts_with("HEAD /")), "{:?}", server.requests());
+}
+
+#[tokio::test]
 async fn a_server_that_recovers_is_asked_again() {
     let server = Server::start([Reply::status(500, ""), Reply::status(503, ""), Reply::body("abc")]).await;
     let url = server.url("a");

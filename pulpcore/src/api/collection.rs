@@ -1,4 +1,4 @@
-//! Things of a plugin's own, beside its nouns.
+//! Collections of a plugin's own, beside its nouns.
 
 use std::fmt;
 use std::future::Future;
@@ -10,20 +10,20 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::noun::BoxFuture;
-use crate::api::endpoint::Endpoint;
-use crate::api::filters::Filters;
-use crate::api::resources::collections;
+use super::endpoint::Endpoint;
+use super::filters::Filters;
+use super::resources::collections;
 use crate::app::App;
 use crate::error::Result;
+use crate::plugin::BoxFuture;
 
 /// A thing of a plugin's own that is none of the six nouns: a table whose rows clients list, make, read and delete.
 ///
 /// The table has the columns that most of core's have: `pulp_id`, `pulp_created`, `pulp_last_updated` and `pulp_domain_id`.
 ///
 /// ```
-/// use pulpcore::models::Labels;
-/// use pulpcore::plugin::{Collection, NewRow, Resource, register};
+/// use pulpcore::api::collection::{Collection, NewRow, Resource};
+/// use pulpcore::plugin::register;
 /// use serde::{Deserialize, Serialize};
 /// use utoipa::ToSchema;
 /// # mod room {
@@ -141,3 +141,5 @@ impl fmt::Debug for Collection {
         f.debug_struct("Collection").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+inventory::collect!(Collection);
