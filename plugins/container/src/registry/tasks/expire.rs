@@ -28,6 +28,9 @@ impl Task for ExpireUploads {
 
     async fn run(self, cx: TaskCx) -> Result<()> {
         let minutes = cx.app().settings.upload_protection_time;
+        if minutes == 0 {
+            return Ok(());
+        }
         let age = time::Duration::minutes(i64::try_from(minutes).unwrap_or(i64::MAX / 60));
         let Some(before) = now().checked_sub(age) else { return Ok(()) };
         let progress = cx.progress("Clean up uploads", "clean-up.uploads");
