@@ -7,21 +7,13 @@ use pulpcore::settings::PluginSettings;
 use serde::{Deserialize, Serialize};
 
 /// What an operator may set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrySettings {
     /// Whether clients send names and passwords with each request instead of asking for tokens. Pulp's
     /// `TOKEN_AUTH_DISABLED`.
     pub token_auth_disabled: bool,
     /// The URL at which clients ask for tokens; empty for `/token/` of the host that they talk to. Pulp's `TOKEN_SERVER`.
     pub token_server: String,
-    /// After how many minutes an upload that nobody went on with is removed; 0 keeps it for ever.
-    pub upload_lifetime: u64,
-}
-
-impl Default for RegistrySettings {
-    fn default() -> Self {
-        Self { token_auth_disabled: false, token_server: String::new(), upload_lifetime: 7 * 24 * 60 }
-    }
 }
 
 register! { PluginSettings::of::<RegistrySettings>("container") }

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::models::upload;
-use crate::registry::settings::RegistrySettings;
 
-/// Removes uploads to the registry that nobody went on with. Their chunks are orphans from then on.
+/// Removes uploads to the registry that nobody went on with for the setting `upload_protection_time`. Their chunks are
+/// orphans from then on.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = container::ExpireUploads)]
 pub struct ExpireUploads {}
@@ -27,7 +27,10 @@ impl Task for ExpireUploads {
     const ENDPOINT: bool = false;
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let minutes = RegistrySettings::of(cx.app())?.upload_lifetime;
+        let minutes = cx.app().settings.upload_protection_time;
+        if minutes == 0 {
+            return Ok(());
+        }
         let age = time::Duration::minutes(i64::try_from(minutes).unwrap_or(i64::MAX / 60));
         let Some(before) = now().checked_sub(age) else { return Ok(()) };
         let progress = cx.progress("Clean up uploads", "clean-up.uploads");
@@ -45,7 +48,7 @@ impl Scheduled for ExpireUploads {
     const SCHEDULE: &'static str = "Clean up stale uploads to the registry periodically";
 
     fn interval(settings: &Settings) -> Option<Duration> {
-        let minutes = settings.plugin::<RegistrySettings>("container").ok()?.upload_lifetime;
+        let minutes = settings.upload_protection_time;
         (minutes > 0).then(|| Duration::from_secs(minutes.saturating_mul(60)).min(DAY))
     }
 

@@ -31,7 +31,7 @@ pub struct OpenThrough {
 }
 
 impl Task for OpenThrough {
-    const TYPE: &'static str = "container/openings-through";
+    const TYPE: &'static str = "container/through-openings";
     const NAME: &'static str = "pulp_container.app.tasks.open_through";
     const ENDPOINT: bool = false;
     const IMMEDIATE: bool = true;
