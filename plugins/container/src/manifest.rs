@@ -238,7 +238,7 @@ impl Manifest {
 
 /// Whether a layer need not be in the registry: image specification 1.1, "Non-Distributable Layers".
 fn is_foreign(layer: &Descriptor) -> bool {
-    media_type::is_foreign(&layer.media_type().to_string())
+    media_type::is_foreign(layer.media_type().as_ref())
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadManifest> {

@@ -27,7 +27,7 @@ impl Manifest {
             Kind::Image if label("org.flatpak.ref").is_some() => "flatpak",
             Kind::Image if config_type == media_type::HELM_CONFIG => "helm",
             Kind::Image => {
-                let known = self.layers.iter().find_map(|layer| cosign(&layer.media_type().to_string()));
+                let known = self.layers.iter().find_map(|layer| cosign(layer.media_type().as_ref()));
                 let artifact = self.says_artifact_type || config_type == media_type::EMPTY;
                 let image = media_type::IMAGE_CONFIGS.contains(&config_type.as_str());
                 known.unwrap_or(match (artifact, image) {

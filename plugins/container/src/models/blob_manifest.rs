@@ -37,7 +37,7 @@ pub(super) fn rows(manifest_id: Uuid, manifest: &Manifest) -> Vec<ActiveModel> {
         digest: Set(digest.to_owned()),
     };
     let config = manifest.config.iter().map(|config| (CONFIG, config.digest().as_ref()));
-    let here = manifest.layers.iter().filter(|layer| !media_type::is_foreign(&layer.media_type().to_string()));
+    let here = manifest.layers.iter().filter(|layer| !media_type::is_foreign(layer.media_type().as_ref()));
     let layers = (0..).zip(here.map(|layer| layer.digest().as_ref()));
     config.chain(layers).map(row).collect()
 }

@@ -318,7 +318,7 @@ impl Images<'_> {
 /// The blobs that a registry must have for a manifest: digest, size, and whether it is the configuration.
 fn named(manifest: &Manifest) -> impl Iterator<Item = (&str, u64, bool)> {
     let config = manifest.config.iter().map(|config| (config.digest().as_ref(), config.size(), true));
-    let layers = manifest.layers.iter().filter(|layer| !media_type::is_foreign(&layer.media_type().to_string()));
+    let layers = manifest.layers.iter().filter(|layer| !media_type::is_foreign(layer.media_type().as_ref()));
     config.chain(layers.map(|layer| (layer.digest().as_ref(), layer.size(), false)))
 }
 

@@ -64,7 +64,7 @@ impl Purpose {
         let Some(stored) = stored else { return Ok(None) };
         // The storage may have lost what the database knows.
         let size = app.storage.size(&stored.file).await?;
-        Ok((size == u64::try_from(stored.size).ok()).then_some(stored))
+        Ok((size == Some(stored.size)).then_some(stored))
     }
 
     async fn keep(&self, app: &App, received: Received) -> Result<()> {
