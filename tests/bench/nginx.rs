@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 /// How long it may take to start, and again to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,8 +43,9 @@ impl Nginx {
             .spawn()
             .context("nginx cannot be started: is it installed?")?;
         let listens = async {
+            let mut ticks = interval(Duration::from_millis(20));
             while TcpStream::connect(&address).await.is_err() {
-                sleep(Duration::from_millis(20)).await;
+                ticks.tick().await;
             }
         };
         timeout(PATIENCE, listens).await.context("nginx does not listen")?;

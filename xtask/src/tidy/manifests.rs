@@ -24,6 +24,21 @@ const FOR_PLUGINS: [&str; 11] = [
     "uuid",
 ];
 
+/// What a plugin with a live API may use in addition: it speaks a protocol of its own, with the crates with which core speaks
+/// its protocols (HTTP, signatures, times), and waits for what clients and upstreams do.
+const FOR_LIVE_APIS: [&str; 10] = [
+    "async-trait",
+    "aws-lc-rs",
+    "axum",
+    "base64",
+    "hex",
+    "moka",
+    "thiserror",
+    "time",
+    "tokio",
+    "tracing",
+];
+
 /// What a plugin's tests may use in addition.
 const FOR_PLUGIN_TESTS: [&str; 4] = ["rcgen", "tempfile", "tokio", "tokio-util"];
 
@@ -59,7 +74,9 @@ fn plugins_depend_on_little(tree: &Tree) -> Vec<Finding> {
     for manifest in plugins.iter().map(|(manifest, _)| *manifest) {
         for key in dependencies(manifest) {
             let name = key.name();
-            let welcome = FOR_PLUGINS.contains(&name) || key.is_for_tests() && FOR_PLUGIN_TESTS.contains(&name);
+            let welcome = FOR_PLUGINS.contains(&name)
+                || key.is_for_tests() && FOR_PLUGIN_TESTS.contains(&name)
+                || has_live_api(tree, manifest) && FOR_LIVE_APIS.contains(&name);
             if plugins.iter().any(|(_, plugin)| plugin == name) {
                 let what = format!("depends on the plugin `{name}`: a plugin sees pulpcore, never another plugin");
                 findings.push(manifest.at(key.line, what));
@@ -93,6 +110,12 @@ fn members(tree: &Tree) -> impl Iterator<Item = &File> {
 }
 
 /// The plugins' manifests and the names of their crates.
+/// Whether the crate registers a live API.
+fn has_live_api(tree: &Tree, manifest: &File) -> bool {
+    let sources = manifest.path.replace("Cargo.toml", "src/");
+    tree.rust().any(|file| file.path.starts_with(&sources) && file.text.contains("register!(LiveApi"))
+}
+
 fn plugin_crates(tree: &Tree) -> Vec<(&File, String)> {
     let manifests = tree.plugins().filter_map(|plugin| tree.get(&format!("plugins/{plugin}/Cargo.toml")));
     let named = |manifest| {
