@@ -26,18 +26,8 @@ const FOR_PLUGINS: [&str; 11] = [
 
 /// What a plugin with a live API may use in addition: it speaks a protocol of its own, with the crates with which core speaks
 /// its protocols (HTTP, signatures, times), and waits for what clients and upstreams do.
-const FOR_LIVE_APIS: [&str; 10] = [
-    "async-trait",
-    "aws-lc-rs",
-    "axum",
-    "base64",
-    "hex",
-    "moka",
-    "thiserror",
-    "time",
-    "tokio",
-    "tracing",
-];
+const FOR_LIVE_APIS: [&str; 10] =
+    ["async-trait", "aws-lc-rs", "axum", "base64", "hex", "moka", "thiserror", "time", "tokio", "tracing"];
 
 /// What a plugin's tests may use in addition.
 const FOR_PLUGIN_TESTS: [&str; 4] = ["rcgen", "tempfile", "tokio", "tokio-util"];
