@@ -107,7 +107,7 @@ mod tests {
             repository_id: None,
             number: None,
             remote_id: None,
-            is_live_only: false,
+            is_version_less: false,
             bound_to: None,
         };
         let said = |guard, own: Option<&'static str>| {

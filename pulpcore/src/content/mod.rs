@@ -223,7 +223,7 @@ impl Service {
         let source = &kept.found;
         let path = ask.path[source.base_path.len()..].trim_start_matches('/');
         let is_file = !path.is_empty() && !path.ends_with('/');
-        let waits = source.content_guard_id.is_some() || source.checkpoint || source.is_live_only;
+        let waits = source.content_guard_id.is_some() || source.checkpoint || !source.has_paths();
         if waits || !is_file || asked(source, path) == Asked::First {
             return None;
         }
@@ -266,7 +266,7 @@ impl Service {
                 Choice::Answer(response) => Some(response),
                 Choice::Nothing => None,
             },
-            false if source.is_live_only => None,
+            false if !source.has_paths() => None,
             false => self.below(source, from, path, ask).await?,
         };
         let found = match found {

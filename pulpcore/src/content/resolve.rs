@@ -42,8 +42,8 @@ pub(super) struct Source {
     pub(super) number: Option<i64>,
     /// Where paths are asked for that it does not hold (`pull_through`).
     pub(super) remote_id: Option<Uuid>,
-    /// Whether what is in the version has no paths, and only a live API shows it.
-    pub(super) is_live_only: bool,
+    /// Whether paths lead into publications only: a version is for live APIs.
+    pub(super) is_version_less: bool,
     /// The repository whose changes may change what is served, also while nothing of it is.
     pub(super) bound_to: Option<Uuid>,
 }
@@ -55,6 +55,11 @@ impl Source {
             return None;
         }
         self.repository_id.zip(self.number)
+    }
+
+    /// Whether there is anything that paths lead into.
+    pub(super) fn has_paths(&self) -> bool {
+        self.publication_id.is_some() || !self.is_version_less
     }
 
     /// What files are looked up in; none if it serves nothing.
@@ -151,7 +156,7 @@ fn source_query(sql: &mut Sql, domain: Uuid, prefixes: Vec<&str>) -> String {
         "SELECT d.pulp_id AS distribution_id, d.pulp_type, d.base_path, d.content_guard_id, d.checkpoint, \
            COALESCE(d.publication_id, d.repository_version_id, d.repository_id, d.remote_id) IS NULL AS points_nowhere, \
            p.pulp_id AS publication_id, p.pass_through, v.repository_id, v.number, d.remote_id, \
-           COALESCE(d.pulp_type IN ({version_less}), FALSE) AS is_live_only, \
+           COALESCE(d.pulp_type IN ({version_less}), FALSE) AS is_version_less, \
            COALESCE(d.repository_id, (SELECT b.repository_id FROM core_repositoryversion b \
              WHERE b.pulp_id = d.repository_version_id)) AS bound_to \
          FROM core_distribution d \
@@ -375,7 +380,7 @@ mod tests {
             repository_id: Some(Uuid::nil()),
             number: Some(1),
             remote_id: None,
-            is_live_only: false,
+            is_version_less: false,
             bound_to: None,
         };
         assert!(file(app, &source, "b17/17").await.unwrap().is_some());

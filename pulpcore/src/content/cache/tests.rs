@@ -24,7 +24,7 @@ fn source(base_path: &str) -> Source {
         repository_id: Some(Uuid::now_v7()),
         number: Some(1),
         remote_id: None,
-        is_live_only: false,
+        is_version_less: false,
         bound_to: None,
     }
 }
