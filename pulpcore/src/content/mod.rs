@@ -274,9 +274,7 @@ impl Service {
             found => found,
         };
         let found = match found {
-            None if !source.checkpoint && !source.is_live_only => {
-                pull_through::respond(self, source, path, ask).await?
-            }
+            None if !source.checkpoint => pull_through::respond(self, source, path, ask).await?,
             found => found,
         };
         match found {
