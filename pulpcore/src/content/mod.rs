@@ -128,6 +128,7 @@ impl Content {
         // has no body until it is taken away.
         if !(is_head || parts.method == Method::GET)
             || app.claims.are_within_content()
+            || stored::redirects(app)
             || parts.uri.path().contains('%')
             || is_head && parts.headers.contains_key(header::RANGE)
         {

@@ -178,7 +178,7 @@ pub(super) async fn respond(app: &App, memory: &Memory, stored: &Stored, ask: &A
 /// Sends the client to the object store, if that is where the artifact lies and the operator wants it so. A client repeats
 /// its range and its conditions there.
 async fn redirect(app: &App, stored: &Stored, ask: &Ask<'_>) -> Result<Option<Response>> {
-    if !app.settings.redirect_to_object_storage || !app.storage.is_remote() {
+    if !redirects(app) {
         return Ok(None);
     }
     let method = if ask.head { Method::HEAD } else { Method::GET };
@@ -191,6 +191,11 @@ async fn redirect(app: &App, stored: &Stored, ask: &Ask<'_>) -> Result<Option<Re
     // Whoever has the URL may use it, for a while: a guard must be asked each time, and nobody keeps it for longer.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(Some(response))
+}
+
+/// Whether clients get what is stored from the object store itself.
+pub(super) fn redirects(app: &App) -> bool {
+    app.settings.redirect_to_object_storage && app.storage.is_remote()
 }
 
 /// The same if it needs neither waiting nor the storage.
