@@ -7,7 +7,7 @@
 //!
 //! | to learn | read |
 //! | --- | --- |
-//! | how things are written | [`digest`], [`reference`], [`range`], [`scope`] |
+//! | how things are written | [`digest`], [`mod@reference`], [`range`], [`scope`] |
 //! | who may what | [`permission`], [`token`], `access`, `tokens`, `keys` |
 //! | what is refused, and how | [`errors`] |
 //! | what goes out | `manifests`, `blobs`, `lists`, `referrers` |
