@@ -46,7 +46,7 @@ use crate::plugin::BoxFuture;
 /// /// A room with shelves.
 /// #[derive(Serialize, Deserialize, ToSchema)]
 /// #[schema(as = doc::Room)]
-/// struct RoomBody {
+/// pub struct RoomBody {
 ///     /// What is written on its door.
 ///     #[schema(min_length = 1)]
 ///     name: String,
