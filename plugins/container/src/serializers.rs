@@ -1,7 +1,7 @@
 //! What clients send and see. Core's own fields (names, labels, URLs, …) are added by core; links to other units by
 //! [`crate::models`], a page at a time.
 
-#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, reason = "the wire's own words, as they are")]
+#![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, reason = "the wire's own words, as they are")]
 
 use std::collections::BTreeMap;
 
