@@ -24,6 +24,7 @@ mod migrations;
 pub mod models;
 pub mod registry;
 pub mod serializers;
+mod sql;
 pub mod tasks;
 mod upstream;
 pub mod viewsets;

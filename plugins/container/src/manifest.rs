@@ -220,8 +220,12 @@ impl Manifest {
     /// The digests of the blobs that belong to it: the configuration, then the layers. Those that are to be fetched from
     /// elsewhere (foreign and non-distributable layers) are not among them, whether they were pushed or not.
     pub fn blobs(&self) -> impl Iterator<Item = &str> {
-        let layers = self.layers.iter().filter(|layer| !is_foreign(layer));
-        self.config.iter().chain(layers).map(|descriptor| descriptor.digest().as_ref())
+        self.config.iter().chain(self.own_layers()).map(|descriptor| descriptor.digest().as_ref())
+    }
+
+    /// The layers that a registry must have: image specification 1.1, "Non-Distributable Layers".
+    pub fn own_layers(&self) -> impl Iterator<Item = &Descriptor> {
+        self.layers.iter().filter(|layer| !media_type::is_foreign(layer.media_type().as_ref()))
     }
 
     /// The digests of the manifests that belong to it.
@@ -234,11 +238,6 @@ impl Manifest {
         let sum = self.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size()));
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
-}
-
-/// Whether a layer need not be in the registry: image specification 1.1, "Non-Distributable Layers".
-fn is_foreign(layer: &Descriptor) -> bool {
-    media_type::is_foreign(layer.media_type().as_ref())
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadManifest> {

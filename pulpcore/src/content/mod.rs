@@ -9,8 +9,9 @@
 //! is only known to a remote is fetched while it is served (`on_demand`); directories are listed (`listing`). Errors are
 //! short texts, as Pulp's content service sends them.
 //!
-//! Two distributions never share a path, nor does one lie below another, so the order of look-ups within one
-//! distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
+//! Two distributions never share a path, nor does one lie below another, except where a kind of them holds others
+//! ([`Distribution::HOLDS`](crate::plugin::Distribution::HOLDS)): then the deepest is meant. So the order of look-ups within
+//! one distribution is all there is to resolving: the guard, the plugin where it wants to be asked first
 //! ([`Distribution::asked`](crate::plugin::Distribution::asked)), the publication's files, the files that publishing made,
 //! the version's files where the publication passes through (or where there is none), `index.html` or a listing for a
 //! directory, what was served until recently (`grace`), then the plugin, and at last

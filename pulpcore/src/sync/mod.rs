@@ -7,4 +7,30 @@ pub mod download;
 mod pipeline;
 pub(crate) mod repair;
 
+use sea_orm::EntityTrait;
+
 pub use self::pipeline::{Declared, DeclaredArtifact, Saved, Session};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::models::{remote, repository};
+use crate::plugin::{Ref, Remote};
+
+/// Settles which remote a sync of a repository is from: the one that was named, else the repository's own.
+///
+/// # Errors
+/// [`Error::Invalid`] on `remote` if the one that was named is not there, or neither is any.
+pub async fn settle_remote<R: Remote>(
+    app: &App,
+    repository: &repository::Model,
+    named: &mut Option<Ref<R>>,
+) -> Result<()> {
+    if let Some(remote) = named {
+        let row = remote::Entity::find_by_id(remote.id).one(app.db.read()).await?;
+        return row.map(drop).ok_or_else(|| Error::invalid("remote", "Invalid hyperlink - Object does not exist."));
+    }
+    let own = repository.remote_id.ok_or_else(|| {
+        Error::invalid("remote", "This field is required since a remote is not set on the repository.")
+    })?;
+    *named = Some(Ref::new(own));
+    Ok(())
+}

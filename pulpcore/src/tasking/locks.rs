@@ -23,26 +23,30 @@ use crate::plugin::Lock;
 /// More resources than this are taken as one: PostgreSQL's table of locks is finite, and shared by all.
 const MANY: usize = 256;
 
-/// Takes turns on what is `wanted`. Names with the same hash are one lock, in the stronger way.
-const TURNS: &str = "SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END \
-     FROM (SELECT hashtextextended(resource, 0) AS key, bool_or(exclusive) AS exclusive FROM wanted GROUP BY 1 ORDER BY 1) \
-     AS keys";
-
 /// Waits until nobody else who wants one of these resources in a way that excludes us queues or ends a task.
 pub(super) async fn take_turns(tx: &WriteTx, locks: &[Lock]) -> Result<()> {
     if tx.is_sqlite() {
         return Ok(());
     }
-    let many = locks.len() > MANY;
-    // The empty name is all resources: whoever takes only some shares it.
-    let mut wanted = vec![json!({ "resource": "", "exclusive": many })];
-    if !many {
-        wanted.extend(locks.iter().map(|lock| json!({ "resource": lock.resource, "exclusive": lock.exclusive })));
-    }
-    let sql =
-        format!("WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(resource text, exclusive boolean)) {TURNS}");
-    exec(&**tx, &sql, vec![Value::Array(wanted).into()]).await?;
+    let turns = turns("SELECT * FROM jsonb_to_recordset($1) AS w(resource text, exclusive boolean)");
+    let wanted: Value =
+        locks.iter().map(|lock| json!({ "resource": lock.resource, "exclusive": lock.exclusive })).collect();
+    exec(&**tx, &format!("{turns} SELECT count(*) FROM turns"), vec![wanted.into()]).await?;
     Ok(())
+}
+
+/// The beginning of a statement that takes turns on the locks that `mine` selects. It must look at `turns`. The empty name
+/// is all resources: whoever takes only some shares it. Names with the same hash are one lock, in the stronger way.
+fn turns(mine: &str) -> String {
+    format!(
+        "WITH mine AS MATERIALIZED ({mine}), many AS (SELECT count(*) > {MANY} AS many FROM mine), \
+         wanted AS (SELECT '' AS resource, many AS exclusive FROM many \
+           UNION ALL SELECT resource, exclusive FROM mine JOIN many ON NOT many), \
+         turns AS MATERIALIZED (SELECT CASE WHEN exclusive \
+             THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END \
+           FROM (SELECT hashtextextended(resource, 0) AS key, bool_or(exclusive) AS exclusive FROM wanted \
+             GROUP BY 1 ORDER BY 1) AS keys)"
+    )
 }
 
 /// Whether no task that is there excludes one that is about to be queued. It must be our turn.
@@ -73,15 +77,12 @@ pub(super) async fn turn_of(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<task_res
         true => {
             "SELECT * FROM core_taskreservation WHERE task_id IN (SELECT unhex(value) FROM json_each($1))".to_owned()
         }
-        false => format!(
-            "WITH mine AS MATERIALIZED (SELECT * FROM core_taskreservation \
-               WHERE task_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1))), \
-             many AS (SELECT count(*) > {MANY} AS many FROM mine), \
-             wanted AS (SELECT '' AS resource, many AS exclusive FROM many \
-               UNION ALL SELECT resource, exclusive FROM mine JOIN many ON NOT many), \
-             turns AS MATERIALIZED ({TURNS}) \
-             SELECT mine.* FROM mine JOIN (SELECT count(*) FROM turns) AS all_turns ON TRUE"
-        ),
+        false => {
+            let mine = "SELECT * FROM core_taskreservation \
+                 WHERE task_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1))";
+            let turns = turns(mine);
+            format!("{turns} SELECT mine.* FROM mine JOIN (SELECT count(*) FROM turns) AS all_turns ON TRUE")
+        }
     };
     rows(&**tx, &sql, vec![ids.into()]).await
 }

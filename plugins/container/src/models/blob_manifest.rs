@@ -4,7 +4,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 
-use crate::manifest::{Manifest, media_type};
+use crate::manifest::Manifest;
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -37,7 +37,6 @@ pub(super) fn rows(manifest_id: Uuid, manifest: &Manifest) -> Vec<ActiveModel> {
         digest: Set(digest.to_owned()),
     };
     let config = manifest.config.iter().map(|config| (CONFIG, config.digest().as_ref()));
-    let here = manifest.layers.iter().filter(|layer| !media_type::is_foreign(layer.media_type().as_ref()));
-    let layers = (0..).zip(here.map(|layer| layer.digest().as_ref()));
+    let layers = (0..).zip(manifest.own_layers().map(|layer| layer.digest().as_ref()));
     config.chain(layers).map(row).collect()
 }

@@ -7,7 +7,6 @@ use pulpcore::error::Result;
 use pulpcore::models::distribution;
 use pulpcore::plugin::{Asked, Detail, Distribution, Filters};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
 use sea_orm::{Condition, QuerySelect, QueryTrait};
 use serde_json::{Map, Value};
 
@@ -83,13 +82,7 @@ impl Detail for Entity {
     }
 
     async fn written(tx: &WriteTx, key: Uuid) -> Result<()> {
-        let namespace = namespace::of_distribution(tx, key).await?;
-        Entity::update_many()
-            .col_expr(Column::NamespaceId, Expr::value(namespace))
-            .filter(Column::DistributionPtrId.eq(key))
-            .exec(&**tx)
-            .await?;
-        Ok(())
+        namespace::join::<Entity>(tx, key, Column::DistributionPtrId, Column::NamespaceId).await
     }
 }
 

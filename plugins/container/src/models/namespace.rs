@@ -7,7 +7,7 @@ use pulpcore::error::{Error, Result};
 use pulpcore::models::{Labels, distribution};
 use pulpcore::plugin::Filters;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, QuerySelect};
 use uuid::Uuid;
 
@@ -101,12 +101,14 @@ pub async fn of_path(tx: &WriteTx, domain: Uuid, base_path: &str) -> Result<Uuid
     key().await?.ok_or_else(|| Error::internal("a namespace that was just made is gone"))
 }
 
-/// The namespace that a distribution belongs to by its path.
+/// Puts a distribution into the namespace that its path begins with. `key` and `namespace` are columns of its detail.
 ///
 /// # Errors
 /// If the database fails.
-pub(super) async fn of_distribution(tx: &WriteTx, id: Uuid) -> Result<Uuid> {
+pub(super) async fn join<E: EntityTrait>(tx: &WriteTx, id: Uuid, key: E::Column, namespace: E::Column) -> Result<()> {
     let row = distribution::Entity::find_by_id(id).one(&**tx).await?;
     let row = row.ok_or_else(|| Error::internal("a distribution that was just written is gone"))?;
-    of_path(tx, row.pulp_domain_id, &row.base_path).await
+    let found = of_path(tx, row.pulp_domain_id, &row.base_path).await?;
+    E::update_many().col_expr(namespace, Expr::value(found)).filter(key.eq(id)).exec(&**tx).await?;
+    Ok(())
 }

@@ -8,7 +8,6 @@ use pulpcore::error::Result;
 use pulpcore::models::distribution;
 use pulpcore::plugin::{Asked, Detail, Distribution};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
 use serde_json::{Map, Value};
 
 use super::{namespace, references};
@@ -67,13 +66,7 @@ impl Detail for Entity {
     }
 
     async fn written(tx: &WriteTx, key: Uuid) -> Result<()> {
-        let namespace = namespace::of_distribution(tx, key).await?;
-        Entity::update_many()
-            .col_expr(Column::NamespaceId, Expr::value(namespace))
-            .filter(Column::DistributionPtrId.eq(key))
-            .exec(&**tx)
-            .await?;
-        Ok(())
+        namespace::join::<Entity>(tx, key, Column::DistributionPtrId, Column::NamespaceId).await
     }
 }
 

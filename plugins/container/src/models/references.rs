@@ -7,31 +7,17 @@ use pulpcore::db::{rows, rows_per_statement};
 use pulpcore::error::Result;
 use pulpcore::models::remote;
 use pulpcore::plugin::Detail;
-use sea_orm::{FromQueryResult, Value as DbValue};
+use sea_orm::FromQueryResult;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::blob_manifest::CONFIG;
 use super::{Blob, ContainerDistribution, Manifest};
+use crate::sql::Sql;
 
-/// Core's fields for units that clients upload.
-pub(super) const WITHOUT_UPLOAD: &[&str] = &[
-    "repository",
-    "overwrite",
-    "file",
-    "upload",
-    "file_url",
-    "downloader_config",
-    "md5",
-    "sha1",
-    "sha224",
-    "sha256",
-    "sha384",
-    "sha512",
-];
-
-/// The same, and the file: these units have none.
+/// Core's fields for units that clients upload, and the file: those of units that have neither.
 pub(super) const WITHOUT_FILE: &[&str] = &[
+    "artifact",
     "repository",
     "overwrite",
     "file",
@@ -44,8 +30,10 @@ pub(super) const WITHOUT_FILE: &[&str] = &[
     "sha256",
     "sha384",
     "sha512",
-    "artifact",
 ];
+
+/// The same for units that have a file.
+pub(super) const WITHOUT_UPLOAD: &[&str] = WITHOUT_FILE.split_at(1).1;
 
 type Object = Map<String, Value>;
 
@@ -57,15 +45,14 @@ struct Link {
     position: i64,
 }
 
-/// The links of many rows: each query has `{owners}` where the list of owners goes, and ends where it is ordered.
+/// The links of many rows: each query has `{owners}` where the list of owners goes, and `$1` is the domain.
 async fn links(reader: &Reader, sql: &str, keys: &[Uuid]) -> Result<HashMap<Uuid, Vec<Link>>> {
     let mut found: HashMap<Uuid, Vec<Link>> = HashMap::new();
     for keys in keys.chunks(rows_per_statement(1)) {
-        let places: Vec<String> = (2..2 + keys.len()).map(|place| format!("${place}")).collect();
-        let sql = sql.replace("{owners}", &places.join(", "));
-        let mut values: Vec<DbValue> = vec![reader.app.domain.into()];
-        values.extend(keys.iter().map(|key| DbValue::from(*key)));
-        for link in rows::<Link>(reader.app.db.read(), &sql, values).await? {
+        let mut bound = Sql::default();
+        bound.bind(reader.app.domain);
+        let sql = sql.replace("{owners}", &bound.list(keys.iter().copied()));
+        for link in rows::<Link>(reader.app.db.read(), &sql, bound.values).await? {
             found.entry(link.owner).or_default().push(link);
         }
     }
@@ -143,16 +130,14 @@ struct Distributed {
 async fn distributed(reader: &Reader, table: &str, keys: &[Uuid]) -> Result<HashMap<Uuid, Distributed>> {
     let mut found = HashMap::new();
     for keys in keys.chunks(rows_per_statement(1)) {
-        let places: Vec<String> = (1..=keys.len()).map(|place| format!("${place}")).collect();
+        let mut bound = Sql::default();
+        let keys = bound.list(keys.iter().copied());
         let sql = format!(
             "SELECT d.pulp_id AS id, d.base_path AS base_path, d.remote_id AS remote_id, c.namespace_id AS namespace_id \
-             FROM core_distribution d JOIN {table} c ON c.distribution_ptr_id = d.pulp_id WHERE d.pulp_id IN ({})",
-            places.join(", ")
+             FROM core_distribution d JOIN {table} c ON c.distribution_ptr_id = d.pulp_id WHERE d.pulp_id IN ({keys})"
         );
-        let values = keys.iter().map(|key| DbValue::from(*key)).collect();
-        found.extend(
-            rows::<Distributed>(reader.app.db.read(), &sql, values).await?.into_iter().map(|row| (row.id, row)),
-        );
+        let rows: Vec<Distributed> = rows(reader.app.db.read(), &sql, bound.values).await?;
+        found.extend(rows.into_iter().map(|row| (row.id, row)));
     }
     Ok(found)
 }

@@ -14,9 +14,9 @@ use super::digest::Digest;
 use super::errors::{Answer, Code, Failure};
 use super::place::{Place, gone};
 use super::scope::Action;
-use super::sql::Sql;
 use super::tasks::{self, Remove};
 use super::{CONTENT_DIGEST, header_of};
+use crate::sql::Sql;
 
 /// `GET` and `HEAD` of a blob.
 pub(super) async fn read(cx: LiveCx) -> Answer {

@@ -12,8 +12,8 @@ use super::access::Caller;
 use super::errors::Answer;
 use super::page::Page;
 use super::place::Place;
-use super::sql::Sql;
 use crate::models::ContainerDistribution;
+use crate::sql::Sql;
 
 #[derive(FromQueryResult)]
 struct Row {

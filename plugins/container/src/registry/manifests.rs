@@ -16,9 +16,9 @@ use super::errors::{Answer, Code, Failure};
 use super::place::{self, Place};
 use super::reference::Reference;
 use super::scope::Action;
-use super::sql::Sql;
 use super::tasks::{self, Remove};
 use super::{CONTENT_DIGEST, header_of, through};
+use crate::sql::Sql;
 
 #[derive(FromQueryResult)]
 struct Found {

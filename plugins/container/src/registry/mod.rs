@@ -32,7 +32,6 @@ pub mod reference;
 mod referrers;
 pub mod scope;
 pub mod settings;
-mod sql;
 pub mod tasks;
 mod through;
 pub mod token;

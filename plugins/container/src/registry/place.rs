@@ -12,9 +12,9 @@ use super::access::Caller;
 use super::errors::{Answer, Code, Failure};
 use super::reference::is_name;
 use super::scope::Action;
-use super::sql::Sql;
 use super::tasks::{self, Open};
 use crate::models::ContainerDistribution;
+use crate::sql::Sql;
 
 /// A name that is offered.
 #[derive(Debug)]

@@ -17,11 +17,11 @@ use super::digest::Digest;
 use super::errors::{Answer, Code, Failure};
 use super::place::Place;
 use super::reference::{BadReference, Reference, is_tag};
-use super::sql::Sql;
 use super::tasks::{self, Push};
 use super::{CONTENT_DIGEST, blobs, header_of, units};
 use crate::manifest::{self, ImageConfig, LARGEST_CONFIG, Manifest, media_type};
 use crate::models;
+use crate::sql::Sql;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");

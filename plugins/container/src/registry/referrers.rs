@@ -17,9 +17,9 @@ use super::errors::Answer;
 use super::lists::{after, bytewise};
 use super::page::Page;
 use super::place::Place;
-use super::sql::Sql;
 use crate::manifest::media_type;
 use crate::models::Texts;
+use crate::sql::Sql;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 

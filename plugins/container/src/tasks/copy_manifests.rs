@@ -2,7 +2,7 @@
 
 use pulpcore::app::App;
 use pulpcore::db::rows_per_statement;
-use pulpcore::error::{Error, Result};
+use pulpcore::error::Result;
 use pulpcore::models::repository;
 use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
 use pulpcore::versions;
@@ -54,8 +54,7 @@ impl Task for CopyManifests {
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let source = self.source_repository_version.ok_or_else(|| Error::internal("a prepared task has its source"))?;
-        let source = source.find(cx.db().read(), "source_repository_version").await?;
+        let source = source::version(&cx, self.source_repository_version).await?;
         let mut held = manifest::Entity::find()
             .select_only()
             .column(manifest::Column::ContentPtrId)

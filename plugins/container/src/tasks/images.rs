@@ -11,13 +11,14 @@ use pulpcore::error::{Error, Result, Upstream as Problem};
 use pulpcore::plugin::TaskCx;
 use pulpcore::storage::{Expected, Storage};
 use pulpcore::sync::{Declared, DeclaredArtifact, Session};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::synchronize::companion;
 use crate::manifest::{ImageConfig, LARGEST_CONFIG, Manifest, media_type};
 use crate::models::{self, Blob, Tag, blob, manifest, tag};
 use crate::registry::digest::Digest;
+use crate::sql::Sql;
 use crate::upstream::{Fetched, Upstream};
 
 /// How deep indexes may be nested.
@@ -301,25 +302,22 @@ struct StoredBlob {
 
 impl Images<'_> {
     async fn stored(&self, digests: &[&str]) -> Result<Vec<StoredBlob>> {
-        let places: Vec<String> = (2..2 + digests.len()).map(|place| format!("${place}")).collect();
-        let sql = format!(
+        let mut sql = Sql::default();
+        let (domain, digests) = (sql.bind(self.cx.domain()), sql.list(digests.iter().copied()));
+        let text = format!(
             "SELECT b.digest AS digest, a.sha256 AS sha256 FROM container_blob b \
              JOIN core_contentartifact c ON c.content_id = b.content_ptr_id \
              JOIN core_artifact a ON a.pulp_id = c.artifact_id \
-             WHERE b.pulp_domain_id = $1 AND b.digest IN ({})",
-            places.join(", ")
+             WHERE b.pulp_domain_id = {domain} AND b.digest IN ({digests})"
         );
-        let mut values: Vec<Value> = vec![self.cx.domain().into()];
-        values.extend(digests.iter().map(|digest| Value::from(*digest)));
-        rows(self.cx.db().read(), &sql, values).await
+        rows(self.cx.db().read(), &text, sql.values).await
     }
 }
 
 /// The blobs that a registry must have for a manifest: digest, size, and whether it is the configuration.
 fn named(manifest: &Manifest) -> impl Iterator<Item = (&str, u64, bool)> {
     let config = manifest.config.iter().map(|config| (config.digest().as_ref(), config.size(), true));
-    let layers = manifest.layers.iter().filter(|layer| !media_type::is_foreign(layer.media_type().as_ref()));
-    config.chain(layers.map(|layer| (layer.digest().as_ref(), layer.size(), false)))
+    config.chain(manifest.own_layers().map(|layer| (layer.digest().as_ref(), layer.size(), false)))
 }
 
 /// Reads what came, and says under which digest it is.

@@ -2,10 +2,19 @@
 
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
-use pulpcore::models::repository;
-use pulpcore::plugin::{Ref, VersionRef};
+use pulpcore::models::{repository, repository_version};
+use pulpcore::plugin::{Ref, TaskCx, VersionRef};
 use pulpcore::versions;
 use sea_orm::EntityTrait;
+
+/// The version that [`resolve`] found.
+///
+/// # Errors
+/// If it is gone.
+pub(super) async fn version(cx: &TaskCx, resolved: Option<VersionRef>) -> Result<repository_version::Model> {
+    let resolved = resolved.ok_or_else(|| Error::internal("a prepared task has its source"))?;
+    resolved.find(cx.db().read(), "source_repository_version").await
+}
 
 /// Makes of what a client named the version that is meant, and its repository.
 pub(super) async fn resolve(

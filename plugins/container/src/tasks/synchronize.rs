@@ -4,7 +4,7 @@ use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{remote, repository};
 use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
-use pulpcore::sync::Session;
+use pulpcore::sync::{self, Session};
 use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,15 +47,7 @@ impl Task for Synchronize {
     async fn prepare(&mut self, app: &App) -> Result<()> {
         let row = repository::Entity::find_by_id(self.repository.id).one(app.db.read()).await?;
         let row = row.ok_or_else(|| Error::invalid("repository", super::MISSING))?;
-        if let Some(remote) = &self.remote {
-            let row = remote::Entity::find_by_id(remote.id).one(app.db.read()).await?;
-            return row.map(drop).ok_or_else(|| Error::invalid("remote", super::MISSING));
-        }
-        let remote = row.remote_id.ok_or_else(|| {
-            Error::invalid("remote", "This field is required since a remote is not set on the repository.")
-        })?;
-        self.remote = Some(Ref::new(remote));
-        Ok(())
+        sync::settle_remote(app, &row, &mut self.remote).await
     }
 
     fn locks(&self) -> Locks {

@@ -8,7 +8,7 @@ use pulpcore::models::{content_artifact, remote, repository_version};
 use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
 use pulpcore::storage::{Algorithm, Digests, Expected, ReceiveError, Received};
 use pulpcore::sync::download::{Download, HeaderMap, Request, fetch};
-use pulpcore::sync::{Declared, DeclaredArtifact, Session};
+use pulpcore::sync::{self, Declared, DeclaredArtifact, Session};
 use pulpcore::versions;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -52,19 +52,7 @@ impl Task for Synchronize {
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
         let repository = super::must_exist(app, &self.repository).await?;
-        match &self.remote {
-            Some(remote) => {
-                let row = remote::Entity::find_by_id(remote.id).one(app.db.read()).await?;
-                row.map(drop).ok_or_else(|| Error::invalid("remote", super::MISSING))
-            }
-            None => {
-                let remote = repository.remote_id.ok_or_else(|| {
-                    Error::invalid("remote", "This field is required since a remote is not set on the repository.")
-                })?;
-                self.remote = Some(Ref::new(remote));
-                Ok(())
-            }
-        }
+        sync::settle_remote(app, &repository, &mut self.remote).await
     }
 
     fn locks(&self) -> Locks {

@@ -12,8 +12,8 @@ use crate::registry::errors::Answer;
 use crate::registry::place::Place;
 use crate::registry::reference::is_name;
 use crate::registry::scope::Action;
-use crate::registry::sql::Sql;
 use crate::registry::units;
+use crate::sql::Sql;
 
 /// Takes a blob over from the repository that the request names, if the caller may pull it from there. Whoever names none
 /// is not searched for: that a blob is somewhere is not for everybody to know.

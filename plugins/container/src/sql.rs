@@ -5,24 +5,24 @@ use uuid::Uuid;
 
 /// The values of a statement that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Sql {
-    pub(super) values: Vec<Value>,
+pub(crate) struct Sql {
+    pub(crate) values: Vec<Value>,
 }
 
 impl Sql {
     /// A place for a value.
-    pub(super) fn bind(&mut self, value: impl Into<Value>) -> String {
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
     /// Places for values, at least one.
-    pub(super) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> String {
+    pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> String {
         values.into_iter().map(|value| self.bind(value)).collect::<Vec<_>>().join(", ")
     }
 
     /// That the unit with the key `unit`, an expression, is in a version.
-    pub(super) fn is_in(&mut self, (repository, number): (Uuid, i64), unit: &str) -> String {
+    pub(crate) fn is_in(&mut self, (repository, number): (Uuid, i64), unit: &str) -> String {
         let (repository, number) = (self.bind(repository), self.bind(number));
         format!(
             "EXISTS (SELECT 1 FROM core_repositorycontent r WHERE r.repository_id = {repository} \
@@ -32,7 +32,7 @@ impl Sql {
     }
 
     /// That it is in the latest version of a repository.
-    pub(super) fn is_latest(&mut self, repository: Uuid, unit: &str) -> String {
+    pub(crate) fn is_latest(&mut self, repository: Uuid, unit: &str) -> String {
         let repository = self.bind(repository);
         format!(
             "EXISTS (SELECT 1 FROM core_repositorycontent r WHERE r.repository_id = {repository} \
@@ -41,7 +41,7 @@ impl Sql {
     }
 
     /// That it was pushed into a repository and is in no version of it yet.
-    pub(super) fn is_pending(&mut self, repository: Uuid, unit: &str) -> String {
+    pub(crate) fn is_pending(&mut self, repository: Uuid, unit: &str) -> String {
         let repository = self.bind(repository);
         format!(
             "EXISTS (SELECT 1 FROM container_pendingcontent p WHERE p.repository_id = {repository} \
