@@ -122,6 +122,11 @@ impl Db {
         &self.pool
     }
 
+    /// PostgreSQL's pool, for one statement that is a transaction by itself and changes nothing that is served.
+    pub(crate) fn alone(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
     /// Begins a transaction that writes. On SQLite it waits for its turn: never await the network while holding it.
     pub async fn write(&self) -> Result<WriteTx> {
         let Some((writer, turn)) = &self.writer else {

@@ -21,6 +21,8 @@ type Check<'a> = Box<dyn Fn() -> Result<()> + 'a>;
 
 /// Runs the checks up to the first that fails, and ends with one line for each.
 ///
+/// All but the last choose all features: what one of them built, the next does not build again.
+///
 /// # Errors
 ///
 /// When a check fails, or when something that the tests need cannot be installed.
@@ -29,12 +31,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut checks: Vec<(&str, Check<'_>)> = vec![
         ("install", Box::new(install::all)),
         ("format", cargo(&["fmt", "--all", "--check"])),
-        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])),
         ("tidy", Box::new(|| tidy::run(&tidy::Args {}))),
         ("tests", Box::new(|| tests(&args.nextest))),
     ];
     if !args.quick {
-        checks.push(("doc tests", cargo(&["test", "--doc", "--workspace"])));
+        checks.push(("doc tests", cargo(&["test", "--doc", "--workspace", "--all-features"])));
         checks.push(("documentation", Box::new(documentation)));
         checks.push(("features", Box::new(|| features::run(&features::Args {}))));
     }
@@ -48,7 +50,7 @@ fn tests(extra: &[String]) -> Result<()> {
 }
 
 fn documentation() -> Result<()> {
-    sh::run(sh::cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    sh::run(sh::cargo().args(["doc", "--no-deps", "--workspace", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn in_order(checks: &[(&str, Check<'_>)]) -> Result<()> {

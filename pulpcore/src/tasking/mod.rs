@@ -10,6 +10,7 @@ pub mod cx;
 pub(crate) mod diagnostics;
 mod dispatch;
 mod end;
+mod ends;
 pub(crate) mod events;
 pub(crate) mod group;
 pub(crate) mod inline;

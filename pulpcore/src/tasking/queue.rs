@@ -85,13 +85,20 @@ impl Queue {
     /// Ends what has ended and takes what is ready, in one transaction: what one task frees, the next may use.
     /// `free` are the workers that have nothing to do; each gets one task at most.
     pub(super) async fn turn(&self, ended: &[(Uuid, Ended)], free: &[Uuid]) -> Result<Vec<task::Model>> {
+        if ended.is_empty() && !self.db.is_sqlite() {
+            let claimed = claim::claim(self.db.alone(), free).await?;
+            if !claimed.is_empty() {
+                self.wakes.news();
+            }
+            return Ok(claimed);
+        }
         if ended.is_empty() && (free.is_empty() || !claim::any(&self.db).await?) {
             return Ok(Vec::new());
         }
         let tx = self.db.write().await?;
         let (freed, mut told) = end_untold(&tx, ended, &[state::RUNNING, state::CANCELING]).await?;
-        let claimed = claim::claim(&tx, free).await?;
-        told.extend(claimed.iter().map(claim::taken));
+        let claimed = claim::claim(&*tx, free).await?;
+        told.extend(claim::untold(&*tx, &claimed));
         events::record(&tx, told).await?;
         tx.commit().await?;
         self.count(&freed.states);

@@ -110,7 +110,7 @@ mod postgres {
     const NEWS: &str = "news";
     const CANCEL: &str = "cancel ";
     /// Between two messages of one process: what comes closer together is told together.
-    const PAUSE: Duration = Duration::from_millis(2);
+    const PAUSE: Duration = Duration::from_millis(5);
     /// Before a connection that was lost is tried again.
     const AGAIN: Duration = Duration::from_secs(1);
 

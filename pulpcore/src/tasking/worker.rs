@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::cx::TaskCx;
 use super::diagnostics;
 use super::end::{Ended, failure};
+use super::ends::{Ends, Writer};
 use super::life::Listed;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -30,9 +31,6 @@ pub struct Worker {
 
 /// How long idle workers sleep at most: a wake-up may be lost.
 const POLL: Duration = Duration::from_secs(2);
-
-/// Ends that are written in one transaction: their resources are locked one by one.
-const AT_ONCE: usize = 64;
 
 impl Worker {
     /// As many as the settings say.
@@ -78,14 +76,18 @@ struct Slots {
     busy: HashMap<Uuid, (Uuid, Instant)>,
     reports: mpsc::UnboundedSender<(Uuid, Ended)>,
     reported: mpsc::UnboundedReceiver<(Uuid, Ended)>,
-    /// Tasks that have ended, which the database does not know yet.
-    ended: Vec<(Uuid, Ended)>,
+    /// Ends that are written with the next turn.
+    ends: Ends,
+    /// Who writes ends else.
+    writer: Option<Writer>,
 }
 
 impl Slots {
     fn new(app: App, free: Vec<Uuid>, stop: CancellationToken) -> Self {
         let (reports, reported) = mpsc::unbounded_channel();
-        Self { app, stop, free, busy: HashMap::new(), reports, reported, ended: Vec::new() }
+        let (ends, patience) = (Ends::new(app.queue.clone()), Duration::from_secs(app.settings.worker_ttl));
+        let writer = (!app.db.is_sqlite()).then(|| Writer::start(app.queue.clone(), free.len(), patience));
+        Self { app, stop, free, busy: HashMap::new(), reports, reported, ends, writer }
     }
 
     async fn work(mut self) {
@@ -100,34 +102,40 @@ impl Slots {
             }
             let stopping = self.stop.is_cancelled();
             self.gather().await;
+            let full = self.writer.as_ref().is_some_and(|writer| !writer.has_room());
+            let idle = !self.free.is_empty() && !stopping && !full;
             pulse.turns();
-            let succeeded = self.turn(stopping).await;
-            if stopping && self.busy.is_empty() && self.ended.is_empty() {
-                return;
+            let succeeded = self.turn(idle).await;
+            if stopping && self.busy.is_empty() && self.ends.is_empty() {
+                break;
             }
-            if !self.reported.is_empty() || (succeeded && !self.ended.is_empty()) {
+            if !self.reported.is_empty() || (succeeded && !self.ends.is_empty()) {
                 continue;
             }
             failing = if succeeded { None } else { failing.or_else(|| Some(Instant::now())) };
             if stopping && self.busy.is_empty() && failing.is_some_and(|since| since.elapsed() > self.patience()) {
                 tracing::error!("The database takes no ends of tasks; others will give them up.");
-                return;
+                break;
             }
-            let idle = !self.free.is_empty() && !stopping;
+            let idle = idle && !self.free.is_empty();
             pulse.waits(idle || !succeeded);
             tokio::select! {
                 Some(report) = self.reported.recv() => self.note(report),
                 _ = ready.changed(), if idle && succeeded => {}
+                () = room(self.writer.as_ref()), if full => {}
                 () = self.stop.cancelled(), if !stopping => {}
                 () = tokio::time::sleep(POLL), if idle || !succeeded => {}
             }
+        }
+        if let Some(writer) = self.writer {
+            writer.finish().await;
         }
     }
 
     /// Waits a moment for more tasks to end, if some may.
     async fn gather(&mut self) {
         let over = Instant::now() + GATHER;
-        while !self.ended.is_empty() && self.busy.values().any(|(_, since)| since.elapsed() < YOUNG) {
+        while !self.ends.is_empty() && self.busy.values().any(|(_, since)| since.elapsed() < YOUNG) {
             match tokio::time::timeout_at(over.into(), self.reported.recv()).await {
                 Ok(Some(report)) => self.note(report),
                 _ => return,
@@ -141,34 +149,24 @@ impl Slots {
 
     fn note(&mut self, (id, ended): (Uuid, Ended)) {
         self.free.extend(self.busy.remove(&id).map(|(worker, _)| worker));
-        self.ended.push((id, ended));
-    }
-
-    /// One transaction with the queue; whether it succeeded.
-    async fn turn(&mut self, stopping: bool) -> bool {
-        let free: &[Uuid] = if stopping { &[] } else { &self.free };
-        let some = self.ended.len().min(AT_ONCE);
-        match self.app.queue.turn(&self.ended[..some], free).await {
-            Ok(claimed) => {
-                self.ended.drain(..some).for_each(|(id, _)| self.app.queue.stopped(id));
-                claimed.into_iter().for_each(|row| self.begin(row));
-                true
-            }
-            Err(error) => {
-                tracing::error!(error = error.log(), "No turn with the queue.");
-                self.set_aside().await;
-                false
-            }
+        let left = match &self.writer {
+            Some(writer) => writer.take(id, ended),
+            None => Some((id, ended)),
+        };
+        if let Some((id, ended)) = left {
+            self.ends.push(id, ended);
         }
     }
 
-    /// If it was one task's end that could not be written, it shall not hold up the others.
-    async fn set_aside(&mut self) {
-        for (id, ended) in std::mem::take(&mut self.ended) {
-            match self.app.queue.turn(&[(id, ended.clone())], &[]).await {
-                Ok(_) => self.app.queue.stopped(id),
-                Err(_) => self.ended.push((id, ended)),
+    /// One transaction with the queue, which takes tasks if somebody is `idle`; whether it succeeded.
+    async fn turn(&mut self, idle: bool) -> bool {
+        let free: &[Uuid] = if idle { &self.free } else { &[] };
+        match self.ends.turn(free).await {
+            Ok(claimed) => {
+                claimed.into_iter().for_each(|row| self.begin(row));
+                true
             }
+            Err(_) => false,
         }
     }
 
@@ -211,6 +209,13 @@ impl Drop for Report {
         let ended = self.ended.take().unwrap_or_else(|| Ended::Failed(failure(PANICKED)));
         // Nobody listens if the loop is gone.
         let _ = self.reports.send((self.id, ended));
+    }
+}
+
+async fn room(writer: Option<&Writer>) {
+    match writer {
+        Some(writer) => writer.room().await,
+        None => std::future::pending().await,
     }
 }
 
