@@ -268,6 +268,35 @@ on_both!(workers_wake_up_for_every_task, |sample| {
     workers.await.unwrap().unwrap();
 });
 
+/// SQLite has one writer, who ends tasks and takes the next ones in one transaction.
+#[cfg(all(feature = "testkit", feature = "postgres"))]
+#[tokio::test]
+async fn a_worker_goes_on_while_the_end_of_its_last_task_is_written() {
+    let sample = Sample::postgres().await.with(|settings| settings.workers = 1).await;
+    let (first, second) = (sample.exclusive("a").await, sample.exclusive("b").await);
+    let elsewhere = sample.another().await;
+    let turn = elsewhere.db.write().await.unwrap();
+    super::locks::take_turns(&turn, &[crate::plugin::Lock { resource: "a".to_owned(), exclusive: true }])
+        .await
+        .unwrap();
+
+    let stop = CancellationToken::new();
+    let workers = tokio::spawn(Worker::new(sample.app.clone()).run(stop.clone()));
+    let mut news = sample.app.queue.watch();
+    while sample.row(second).await.state == state::WAITING {
+        news.changed().await.unwrap();
+    }
+    assert_eq!(sample.row(first).await.state, state::RUNNING);
+
+    // What was not written when the workers were stopped is written before they are gone.
+    stop.cancel();
+    turn.rollback().await.unwrap();
+    workers.await.unwrap().unwrap();
+    for id in [first, second] {
+        assert_eq!(sample.row(id).await.state, state::COMPLETED);
+    }
+}
+
 on_both!(what_a_dead_worker_was_running_is_failed_and_freed, |sample| {
     let id = sample.exclusive("a").await;
     let next = sample.exclusive("a").await;
