@@ -15,6 +15,9 @@ const POSTGRES: &str = "PULP_TEST_POSTGRES";
 /// The original's command line client, as `pip` names it. The stories in `tests/clients` are written for it.
 const PULP_CLI: &str = "pulp-cli==0.41.*";
 
+/// Docker's registry: the program, and Debian's package.
+const DOCKER_REGISTRY: &str = "docker-registry";
+
 /// What that client says of its version.
 const PULP_CLI_SAYS: &str = "Version 0.41.";
 
@@ -52,6 +55,14 @@ pub(crate) fn nginx() -> Result<()> {
         return Ok(());
     }
     debian(&["nginx-light"])
+}
+
+/// Makes sure that the measurements find Docker's registry, beside which the container registry is measured.
+pub(crate) fn docker_registry() -> Result<()> {
+    if sh::on_path(DOCKER_REGISTRY) {
+        return Ok(());
+    }
+    debian(&[DOCKER_REGISTRY])
 }
 
 /// The virtual environment of the clients that the tests drive.

@@ -126,6 +126,7 @@ impl Offer {
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
     let query = cx.parts.uri.query();
     let head = cx.parts.method == Method::HEAD;
-    // A live API may look into the body.
-    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct: None }
+    // Only where the route has promised to pass files on.
+    let direct = cx.parts.extensions.get();
+    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct }
 }

@@ -68,7 +68,7 @@ fn routes() -> Vec<LiveRoute> {
         read("GET", "/v2/{*name}/manifests/{reference}", manifests::read),
         write("PUT", "/v2/{*name}/manifests/{reference}", pushing::put),
         write("DELETE", "/v2/{*name}/manifests/{reference}", manifests::delete),
-        read("GET", "/v2/{*name}/blobs/{digest}", blobs::read),
+        read("GET", "/v2/{*name}/blobs/{digest}", blobs::read).passing_files_on(),
         write("DELETE", "/v2/{*name}/blobs/{digest}", blobs::delete),
         write("POST", "/v2/{*name}/blobs/uploads/", uploads::begin),
         write("POST", "/v2/{*name}/blobs/uploads", uploads::begin),
