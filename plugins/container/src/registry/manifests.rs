@@ -160,7 +160,8 @@ fn reference(cx: &LiveCx) -> Answer<Reference> {
     text.parse().map_err(|_| unknown(text))
 }
 
-fn unknown(reference: &str) -> Failure {
+/// The refusal of a manifest that is not in the repository.
+pub(super) fn unknown(reference: &str) -> Failure {
     let message = "The repository has no such manifest.";
     Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference }))
 }

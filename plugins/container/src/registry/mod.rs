@@ -12,6 +12,7 @@
 //! | what is refused, and how | [`errors`] |
 //! | what goes out | `manifests`, `blobs`, `lists`, `referrers` |
 //! | what comes in | `uploads`, `pushing`, [`tasks`] |
+//! | what vouches for it | `signatures` |
 //! | what comes from other registries | `through` |
 
 mod access;
@@ -32,6 +33,7 @@ pub mod reference;
 mod referrers;
 pub mod scope;
 pub mod settings;
+mod signatures;
 pub mod tasks;
 mod through;
 pub mod token;
@@ -46,12 +48,12 @@ use axum::response::Response;
 use pulpcore::error::{Error, Result};
 use pulpcore::plugin::{LiveApi, LiveCx, LiveRoute, register};
 
-use self::errors::{API_VERSION, Answer, VERSION_2};
+use self::errors::{API_VERSION, Answer, SUPPORTS_SIGNATURES, VERSION_2, YES};
 
 register!(LiveApi {
     label: "container",
     name: "container registry",
-    claims: &["/v2/", "/token/"],
+    claims: &["/v2/", "/token/", "/extensions/v2/"],
     routes,
     refuse: errors::refuse,
 });
@@ -76,6 +78,8 @@ fn routes() -> Vec<LiveRoute> {
         write("PATCH", "/v2/{*name}/blobs/uploads/{session}", uploads::append),
         write("PUT", "/v2/{*name}/blobs/uploads/{session}", uploads::close),
         write("DELETE", "/v2/{*name}/blobs/uploads/{session}", uploads::cancel),
+        read("GET", "/extensions/v2/{*name}/signatures/{digest}", signatures::list),
+        write("PUT", "/extensions/v2/{*name}/signatures/{digest}", signatures::put),
     ]
 }
 
@@ -109,6 +113,7 @@ where
                 Err(failure) => failure.draw()?,
             };
             response.headers_mut().insert(API_VERSION, VERSION_2);
+            response.headers_mut().insert(SUPPORTS_SIGNATURES, YES);
             Ok(response)
         })
     }
