@@ -66,6 +66,12 @@ async fn dockers_registry_is_mirrored_byte_for_byte() {
 
 #[cfg(feature = "container")]
 #[tokio::test]
+async fn skopeo_signs_images_and_pulls_what_it_trusts() {
+    tell("signatures.sh", "").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
 async fn pulp_syncs_tags_copies_and_offers_images() {
     with_pulp("containers.sh").await;
 }

@@ -20,8 +20,8 @@ const CLIENTS: [&str; 4] =
 /// Docker's registry: the program, and Debian's package.
 const DOCKER_REGISTRY: &str = "docker-registry";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, Docker's registry, rustfmt, clippy,
-/// cargo-nextest and the clients in Python.
+/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, gpg, Docker's registry, rustfmt,
+/// clippy, cargo-nextest and the clients in Python.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     if std::env::var_os(POSTGRES).is_none() && !postgres_is_here() {
@@ -31,6 +31,9 @@ pub(crate) fn all() -> Result<()> {
         missing.push("curl");
     }
     missing.extend(["podman", "skopeo", DOCKER_REGISTRY].into_iter().filter(|program| !sh::on_path(program)));
+    if !sh::on_path("gpg") {
+        missing.push("gnupg");
+    }
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");

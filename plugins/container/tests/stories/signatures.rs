@@ -37,7 +37,7 @@ both_databases!(signatures_in_a_sigstore_come_along, |pulp| {
         (&json!("atomic"), &json!("hand"), &json!(1_700_000_000))
     );
     assert_eq!(pulp.get(&text(one, "signed_manifest")).await.ok()["digest"], digest);
-    let of_key = format!("content/container/signatures/?key_id={KEY}&manifest={}", text(one, "signed_manifest"));
+    let of_key = format!("content/container/signatures/?key_id={KEY}&manifest={digest}");
     assert_eq!(pulp.get(&of_key).await.ok()["count"], 1);
 
     // A mirror keeps them as long as they are there.
