@@ -168,4 +168,5 @@ fn migrate() -> Endpoint {
         "Migrate push repository to container repository",
         |cx: Cx, id, _| async move { cx.dispatch(MigratePushRepository { repository: Ref::new(id) }).await },
     )
+    .without_body()
 }
