@@ -133,10 +133,15 @@ impl<'a> Images<'a> {
     async fn fetch(&self, wanted: Vec<(String, String)>) -> Result<Vec<(String, Fetched)>> {
         let upstream = self.upstream;
         let downloads = wanted.into_iter().map(|(reference, why)| async move {
-            match upstream.manifest(&reference).await {
+            let mut fetched = upstream.manifest(&reference).await;
+            if is_missing(&fetched) && reference != why {
+                // The tag may stand for something else by now.
+                fetched = upstream.manifest(&why).await;
+            }
+            match is_missing(&fetched) && !is_digest(&why) {
                 // A tag that goes while others are looked at is as good as one that was not listed.
-                Err(Error::Upstream { problem: Problem::Status(404), .. }) if !is_digest(&why) => Ok(None),
-                fetched => Ok::<_, Error>(Some((why, fetched?))),
+                true => Ok(None),
+                false => Ok::<_, Error>(Some((why, fetched?))),
             }
         });
         let fetched: Vec<_> = stream::iter(downloads).buffered(upstream.concurrency()).try_collect().await?;
@@ -147,8 +152,9 @@ impl<'a> Images<'a> {
     async fn look_for_signatures(&mut self, digests: &[String]) -> Result<()> {
         let Some(source) = &self.source else { return Ok(()) };
         let upstream = self.upstream;
-        let unknown = digests.iter().filter(|digest| !self.detached.contains_key(*digest));
-        let asked = unknown.cloned().map(|digest| async move {
+        let unknown = digests.iter().filter(|digest| !self.detached.contains_key(*digest)).cloned();
+        let unknown: Vec<String> = unknown.collect();
+        let asked = unknown.into_iter().map(|digest| async move {
             let signatures = upstream.signatures(source, &digest).await?;
             Ok::<_, Error>((digest, signatures))
         });
@@ -382,6 +388,10 @@ impl Images<'_> {
         );
         rows(self.cx.db().read(), &text, sql.values).await
     }
+}
+
+fn is_missing(fetched: &Result<Fetched>) -> bool {
+    matches!(fetched, Err(Error::Upstream { problem: Problem::Status(404), .. }))
 }
 
 /// Whether a reference is a digest; the others are tags.
