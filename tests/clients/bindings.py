@@ -47,7 +47,7 @@ manifest = manifests.read(tag.tagged_manifest)
 assert (tag.name, manifest.architecture, manifest.os, manifest.type) == ("1.0", "amd64", "linux", "image")
 held = blobs.list(repository_version=version).results
 assert {blob.pulp_href for blob in held} == {manifest.config_blob, *manifest.blobs}
-assert [found.pulp_href for found in manifests.list(digest=[manifest.digest]).results] == [manifest.pulp_href]
+assert [found.pulp_href for found in manifests.list(digest=manifest.digest).results] == [manifest.pulp_href]
 
 ended(repositories.tag(repository.pulp_href, pulp_container.TagImage(tag="stable", digest=manifest.digest)))
 copies = repositories.create(pulp_container.ContainerContainerRepository(name="copies"))

@@ -21,7 +21,8 @@ says "$host/team/app" pulp container distribution show --name team/app
 says '"includes": ["1.*", "latest"]' pulp container remote create --name upstream --url "$URL" --upstream-name team/app \
     --include-tags '["1.*", "latest"]' --policy on_demand
 says '{"name": "include_tags", "is_set": false}' pulp container remote show --name upstream
-says '"includes": ["1.*"]' pulp container remote update --name upstream --include-tags '["1.*"]'
+pulp container remote update --name upstream --include-tags '["1.*"]'
+says '"includes": ["1.*"]' pulp container remote show --name upstream
 pulp container remote label set --remote upstream --key city --value Brno
 says '"city": "Brno"' pulp container remote list --name upstream
 says '"description": "Copies"' repository create --name mirror --description Copies --remote upstream
@@ -53,7 +54,8 @@ hides "$both" repository content --type manifest list --repository manifests
 
 # Units added and taken out, with what belongs to them.
 repository create --name parts
-latest=$(pulp container content --type tag show --href "$(pulp container content --type tag list --name latest --digest "$both" | part pulp_href)" | part pulp_href)
+latest=$(pulp container content --type tag list --name latest | part pulp_href)
+says '"name": "latest"' pulp container content --type tag show --href "$latest"
 repository content --type tag add --repository parts --href "$latest"
 says "$two" repository content --type manifest list --repository parts
 repository content --type tag remove --repository parts --href "$latest"

@@ -7,13 +7,15 @@ root=$URL/pulp/api/v3
 # Docker's registry, with one log a run of it. A log is whole once its run has ended.
 address=127.0.0.1:0
 begin() {
+    : > registry.log
     cat > registry.yml <<END
 version: 0.1
 log: {fields: {service: registry}}
 storage: {cache: {blobdescriptor: inmemory}, filesystem: {rootdirectory: $PWD/registry}}
 http: {addr: "$address", draintimeout: 5s}
 END
-    docker-registry serve registry.yml > registry.log 2>&1 &
+    # It takes what the environment says of REGISTRY_… for settings of its own.
+    env -u REGISTRY_AUTH_FILE docker-registry serve registry.yml > registry.log 2>&1 &
     registry=$!
     until grep -q 'listening on' registry.log; do kill -0 $registry; done
     address=$(grep -o 'listening on [0-9.:]*' registry.log | cut -d ' ' -f 3)
@@ -21,7 +23,7 @@ END
 finish() {
     kill $registry && wait $registry
 }
-trap 'kill $registry || true' EXIT
+trap 'kill $registry' EXIT
 # Of manifests and blobs, those that the registry sent.
 sent() { grep -c '"GET /v2/[^ ]*/\(manifests\|blobs\)/[^ ]* HTTP/[0-9.]*" 200' registry.log || true; }
 
@@ -57,20 +59,22 @@ for policy in immediate on_demand streamed; do
     begin
     for tag in many 1.0 docker; do
         cmp <(in_registry inspect --raw "$upstream:$tag") <(in_registry inspect --raw "$here:$tag")
-        copy --all --preserve-digests "$here:$tag" "dir:$policy/$tag"
-        for file in "$policy/$tag"/*; do
+        copy --all --preserve-digests "$here:$tag" "dir:pulled-$policy-$tag"
+        for file in "pulled-$policy-$tag"/*; do
             # Blobs are named by their digests.
             [[ ! ${file##*/} =~ ^[0-9a-f]{64}$ || ${file##*/} == $(digest "$file") ]]
         done
     done
-    cmp "$policy/many/manifest.json" "$policy/many/list.json"
+    cmp "pulled-$policy-many/manifest.json" "$policy/many/list.json"
 
     # What was pulled once is here, unless the policy is to keep nothing.
     finish
     case $policy in
-        streamed) refuses "" copy --all "$here:many" "dir:$policy/again" ;;
-        *) copy --all "$here:many" "dir:$policy/again" ;;
+        streamed) refuses "blob" copy --all "$here:many" "dir:again-$policy" ;;
+        *) copy --all "$here:many" "dir:again-$policy" ;;
     esac
     begin
 done
+finish
+trap - EXIT
 echo the end

@@ -27,4 +27,6 @@ ended "$(api "$root/distributions/container/container/" --json "{\"name\": \"cop
 ended "$(api "$URL${repository}sync/" --json '{"signed_only": true}' | part task)"
 says '"type":"atomic"' curl -sSf "$URL/extensions/v2/copy/signatures/sha256:$(digest app/manifest.json)"
 refuses "is not accepted" trusting "docker://$host/copy:1.0" dir:other
+gpgconf --kill all
+trap - EXIT
 echo the end
