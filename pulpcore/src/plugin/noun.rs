@@ -397,6 +397,14 @@ impl Noun {
         }
     }
 
+    /// Fields that are written only, and kept as others.
+    pub(crate) fn written_elsewhere(&self) -> &'static [&'static str] {
+        match &self.hooks {
+            Hooks::Remote(hooks) => hooks.written_elsewhere,
+            _ => &[],
+        }
+    }
+
     /// The plugin's label.
     pub(crate) fn label(&self) -> &'static str {
         self.type_name.split_once('.').map_or(self.type_name, |(label, _)| label)

@@ -10,7 +10,7 @@
 //! | how things are written | [`digest`], [`mod@reference`], [`range`], [`scope`] |
 //! | who may what | [`permission`], [`token`], `access`, `tokens`, `keys` |
 //! | what is refused, and how | [`errors`] |
-//! | what goes out | `manifests`, `blobs`, `lists`, `referrers` |
+//! | what goes out | `manifests`, `known`, `blobs`, `lists`, `referrers` |
 //! | what comes in | `uploads`, `pushing`, [`tasks`] |
 //! | what vouches for it | `signatures` |
 //! | what comes from other registries | `through` |
@@ -20,6 +20,7 @@ mod blobs;
 pub mod digest;
 pub mod errors;
 mod keys;
+mod known;
 mod lists;
 mod manifests;
 mod origin;

@@ -207,10 +207,7 @@ impl View for remote::Entity {
         let hidden = |row: &remote::Model| {
             let field = |name: &&str, is_set: bool| HiddenField { name: (*name).to_owned(), is_set };
             let secrets = SECRETS.iter().map(|name| field(name, row.secret(name).is_some()));
-            let others = match registry::get().noun(Family::Remote, &row.pulp_type).map(|noun| &noun.hooks) {
-                Some(Hooks::Remote(hooks)) => hooks.written_elsewhere,
-                _ => &[],
-            };
+            let others = registry::get().noun(Family::Remote, &row.pulp_type).map_or(&[][..], Noun::written_elsewhere);
             secrets.chain(others.iter().map(|name| field(name, false))).collect()
         };
         let body = |row: &remote::Model| Body {
