@@ -75,10 +75,9 @@ impl Login {
         }
         let path = url.path();
         let path = path.strip_prefix("/extensions").unwrap_or(path).strip_prefix("/v2/")?;
-        let end = ["/manifests/", "/blobs/", "/tags/list", "/referrers/", "/signatures/"]
-            .iter()
-            .find_map(|part| path.find(part));
-        Some(end.map_or("", |end| &path[..end]).to_owned())
+        let parts = ["/manifests/", "/blobs/", "/tags/list", "/referrers/", "/signatures/"];
+        let end = parts.iter().find_map(|part| path.find(part))?;
+        Some(path[..end].to_owned())
     }
 
     fn known(&self, repository: &str) -> Option<String> {

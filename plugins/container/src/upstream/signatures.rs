@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pulpcore::error::{Error, Result, Upstream as Problem};
-use pulpcore::sync::download::{Request, fetch};
+use pulpcore::sync::download::{Failure, HeaderMap, Request, fetch};
 use serde::Deserialize;
 
 use super::{Upstream, bad};
@@ -54,15 +54,17 @@ impl Upstream<'_> {
         }
         let mut ping = self.root.clone();
         ping.set_path("/v2/");
-        let asked = fetch(self.downloader, Request::get(ping), |download| async move {
-            Ok(download.headers.get(SUPPORTS_SIGNATURES).is_some_and(|value| value == YES))
-        });
-        match asked.await {
-            Ok(true) => Ok(Some(Source::Registry)),
-            // A registry need not let everybody in there.
-            Ok(false) | Err(Error::Upstream { problem: Problem::Status(400..500), .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let ping = Request::get(ping);
+        let says = |headers: &HeaderMap| headers.get(SUPPORTS_SIGNATURES).is_some_and(|value| value == YES);
+        let supports = match self.downloader.get(ping.clone()).await {
+            Ok(download) => says(&download.headers),
+            // Who is not let in is told as well.
+            Err(Failure { error: Error::Upstream { problem: Problem::Status(401 | 403 | 404), .. }, headers }) => {
+                headers.is_some_and(|headers| says(&headers))
+            }
+            Err(_) => fetch(self.downloader, ping, |download| async move { Ok(says(&download.headers)) }).await?,
+        };
+        Ok(supports.then_some(Source::Registry))
     }
 
     /// The signatures of a manifest. What is none is left out, and the log says so.
