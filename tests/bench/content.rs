@@ -12,7 +12,8 @@ use serde_json::json;
 use super::figure::{Figure, Table, Target, Unit};
 use super::lab::{Database, Lab, Subject};
 use super::load::{self, Measured, Requests};
-use super::nginx::Nginx;
+use super::nginx;
+use super::peer::Peer;
 
 /// How many small files there are, and over how many connections they are asked for.
 const SMALL: (usize, u32) = (1000, 32);
@@ -29,7 +30,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 const MOST_MEMORY: f64 = 100.0 * MIB;
 
 /// All that a server logs, except for one line a request.
-const QUIET: &str = "log_filter = \"info,pulpcore::access=warn\"\n";
+pub(crate) const QUIET: &str = "log_filter = \"info,pulpcore::access=warn\"\n";
 
 pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mut Table) -> Result<()> {
     let settings = lab.room().join("quiet.toml");
@@ -39,7 +40,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     // What filling took does not count as memory.
     let subject = subject.again(lab, &["--settings", settings.to_str().context("the room's path is text")?]).await?;
     let files: Vec<String> = paths("small", SMALL.0).into_iter().chain(paths("large", LARGE.0)).collect();
-    let nginx = Nginx::start(lab.room(), subject.server.address(), &files).await?;
+    let nginx = nginx::start(lab.room(), subject.server.address(), &files).await?;
     let measured = in_turns(&subject, &nginx, database, runs, table).await;
     nginx.stop().await?;
     measured?;
@@ -47,7 +48,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
 }
 
 /// Asks one and the other.
-async fn in_turns(subject: &Subject, nginx: &Nginx, database: Database, runs: u32, table: &mut Table) -> Result<()> {
+async fn in_turns(subject: &Subject, nginx: &Peer, database: Database, runs: u32, table: &mut Table) -> Result<()> {
     let beside = |figure: Figure| figure.beside("nginx");
     let mut rate = beside(Figure::new("1 KiB files, 32 connections", Unit::PerSecond, Target::RatioAtLeast(0.8)));
     let mut half = beside(Figure::seconds("half of them within", Target::None));

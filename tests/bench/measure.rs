@@ -5,11 +5,15 @@
 //! run, in turns.
 
 mod client;
+mod container;
 mod content;
+mod docker_registry;
 mod figure;
+mod image;
 mod lab;
 mod load;
 mod nginx;
+mod peer;
 mod rest;
 mod rows;
 #[path = "../support/mod.rs"]
@@ -63,6 +67,8 @@ enum Subject {
     Tasks,
     /// Serving small files and large ones, beside nginx
     Content,
+    /// Pulling a manifest and a large layer, beside Debian's docker-registry
+    Container,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -123,6 +129,7 @@ async fn subjects(args: &Args, lab: &Lab, databases: &[Database], table: &mut Ta
                 Subject::Version => version::measure(lab, database, args.runs, table).await?,
                 Subject::Tasks => tasks::measure(lab, database, args.runs, table).await?,
                 Subject::Content => content::measure(lab, database, args.runs, table).await?,
+                Subject::Container => container::measure(lab, database, args.runs, table).await?,
             }
         }
     }

@@ -1,11 +1,5 @@
 # A file by curl: whole, in parts, by its headers alone, and not again while it is the same.
 
-api() { curl -sSf -u "$LOGIN" "$@"; }
-ended() {
-    local state=
-    until [[ $state =~ completed|failed|canceled ]]; do state=$(api "$URL$1?fields=state" | part state); done
-    [[ $state == completed ]]
-}
 get() {
     rm -f body && touch body
     curl -sS -o body -D head "$@" "$URL/pulp/content/books/alphabet.txt"

@@ -1,8 +1,9 @@
-//! The programs that people use, against the server as it is built: the original's `pulp`, `curl`, `skopeo`, `podman`.
+//! The programs that people use, against the server as it is built: the original's `pulp` and its bindings, `curl`,
+//! `skopeo`, `podman`, `oras`.
 //!
 //! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
-//! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs `pulp`; by hand:
-//! `python3 -m venv target/clients && target/clients/bin/pip install 'pulp-cli==0.41.*'`.
+//! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs the clients; by hand: what
+//! `xtask/src/install.rs` names, into a virtual environment in `target/clients`.
 
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the parts that measure and follow tasks are for the other programs")]
@@ -57,14 +58,38 @@ async fn podman_builds_pushes_and_pulls_images() {
     tell("podman.sh", "").await;
 }
 
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn dockers_registry_is_mirrored_byte_for_byte() {
+    tell("mirror.sh", "").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn skopeo_signs_images_and_pulls_what_it_trusts() {
+    tell("signatures.sh", "").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn pulp_syncs_tags_copies_and_offers_images() {
+    with_pulp("containers.sh").await;
+}
+
+#[cfg(feature = "container")]
+#[tokio::test]
+async fn the_bindings_and_oras_find_what_they_expect() {
+    with_pulp("bindings.sh").await;
+}
+
 async fn with_pulp(story: &str) {
     let clients = std::env::var_os(CLIENTS)
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients"), PathBuf::from);
     let folder = clients.join("bin");
     assert!(
         folder.join("pulp").is_file(),
-        "There is no `pulp` in {}: `cargo xtask test` installs it, or set {CLIENTS} to a virtual environment with \
-         pulp-cli 0.41.",
+        "There is no `pulp` in {}: `cargo xtask test` installs it, or set {CLIENTS} to a virtual environment with what \
+         xtask/src/install.rs names.",
         folder.display()
     );
     tell(story, folder.to_str().expect("the workspace's path is UTF-8")).await;
@@ -94,6 +119,7 @@ async fn tell(story: &str, programs: &str) {
         .args([stories.join("words.sh"), stories.join(story)])
         .current_dir(room.path())
         .env_clear()
+        .env("STORIES", &stories)
         .envs([("PATH", format!("{programs}:{path}")), ("URL", url), ("REMOTE", remote.url(""))])
         .envs([("LOGIN", format!("{user}:{password}")), ("LC_ALL", "C.UTF-8".to_owned())])
         .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, room.path())))

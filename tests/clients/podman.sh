@@ -1,13 +1,6 @@
 # The registry by podman: build, push, run through two repositories, as an index, and what is private.
 
-host=${URL#http://}
-export REGISTRY_AUTH_FILE=$PWD/auth.json
-api() { curl -sSf -u "$LOGIN" "$@"; }
-ended() {
-    local state=
-    until [[ $state =~ completed|failed|canceled ]]; do state=$(api "$URL$1?fields=state" | part state); done
-    [[ $state == completed ]]
-}
+. "$STORIES/images.sh"
 # Everything that it keeps is in this folder, whoever runs it; nothing is run, so that no privilege is needed.
 echo '{"default": [{"type": "insecureAcceptAnything"}]}' > policy.json
 podman() { command podman --root "$PWD/store" --runroot "$PWD/run" --storage-driver vfs --events-backend none "$@"; }

@@ -32,3 +32,13 @@ part() {
     found=$(grep -o "\"$1\": \?\"[^\"]*\"" | tail -n 1 | cut -d '"' -f 4)
     [[ -n $found ]] && echo "$found"
 }
+
+# api ARGUMENT…: asks the management API by curl, as its administrator.
+api() { curl -sSf -u "$LOGIN" "$@"; }
+
+# ended HREF: waits for a task, which does what it was to do.
+ended() {
+    local state=
+    until [[ $state =~ completed|failed|canceled ]]; do state=$(api "$URL$1?fields=state" | part state); done
+    [[ $state == completed ]]
+}

@@ -9,7 +9,7 @@ use crate::{install, sh, start};
 /// What goes to the program that measures; it explains itself: `cargo xtask bench sync --help`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `sync`, `rest`, `version`, `tasks` or `content`, and how to measure them: `cargo xtask bench sync --help` explains.
+    /// `sync`, `rest`, `version`, `tasks`, `content` or `container`, and how to measure them: `cargo xtask bench sync --help` explains.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     measure: Vec<OsString>,
 }
@@ -30,6 +30,9 @@ pub(crate) struct Demo {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.measure.iter().any(|arg| arg == "content") {
         install::nginx()?;
+    }
+    if args.measure.iter().any(|arg| arg == "container") {
+        install::docker_registry()?;
     }
     example("measure", &["--release"], &args.measure)
 }

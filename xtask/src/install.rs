@@ -3,23 +3,25 @@
 //! Only what is missing is installed. Where that cannot be done, the error says what to install by hand.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{sh, workspace};
 
 /// Names an existing PostgreSQL server for the tests; then no server binaries are needed here.
 const POSTGRES: &str = "PULP_TEST_POSTGRES";
 
-/// The original's command line client, as `pip` names it. The stories in `tests/clients` are written for it.
-const PULP_CLI: &str = "pulp-cli==0.41.*";
+/// The clients that the stories in `tests/clients` are written for, as `pip` names them: the original's command line and
+/// its bindings, and oras.
+const CLIENTS: [&str; 4] =
+    ["pulp-cli==0.41.*", "pulpcore-client==3.123.*", "pulp-container-client==2.30.*", "oras==0.2.43"];
 
-/// What that client says of its version.
-const PULP_CLI_SAYS: &str = "Version 0.41.";
+/// Docker's registry: the program, and Debian's package.
+const DOCKER_REGISTRY: &str = "docker-registry";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, rustfmt, clippy, cargo-nextest and
-/// pulp-cli.
+/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, gpg, Docker's registry, rustfmt,
+/// clippy, cargo-nextest and the clients in Python.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     if std::env::var_os(POSTGRES).is_none() && !postgres_is_here() {
@@ -28,13 +30,16 @@ pub(crate) fn all() -> Result<()> {
     if !sh::on_path("curl") {
         missing.push("curl");
     }
-    missing.extend(["podman", "skopeo"].into_iter().filter(|program| !sh::on_path(program)));
+    missing.extend(["podman", "skopeo", DOCKER_REGISTRY].into_iter().filter(|program| !sh::on_path(program)));
+    if !sh::on_path("gpg") {
+        missing.push("gnupg");
+    }
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");
     }
     debian(&missing)?;
-    pulp_cli()?;
+    python_clients()?;
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if !sh::succeeds(sh::cargo().args([tool, "--version"])) {
             sh::run(Command::new("rustup").args(["component", "add", component]))?;
@@ -54,25 +59,34 @@ pub(crate) fn nginx() -> Result<()> {
     debian(&["nginx-light"])
 }
 
+/// Makes sure that the measurements find Docker's registry, beside which the container registry is measured.
+pub(crate) fn docker_registry() -> Result<()> {
+    if sh::on_path(DOCKER_REGISTRY) {
+        return Ok(());
+    }
+    debian(&[DOCKER_REGISTRY])
+}
+
 /// The virtual environment of the clients that the tests drive.
 pub(crate) fn clients() -> PathBuf {
     workspace::root().join("target/clients")
 }
 
-/// Puts the original's client into its virtual environment, unless it is there.
-fn pulp_cli() -> Result<()> {
-    let room = clients();
-    let says = Command::new(room.join("bin/pulp")).arg("--version").stdin(Stdio::null()).output();
-    if says.is_ok_and(|says| String::from_utf8_lossy(&says.stdout).contains(PULP_CLI_SAYS)) {
+/// Puts the clients in Python into their virtual environment, unless they are there.
+fn python_clients() -> Result<()> {
+    let (room, names) = (clients(), CLIENTS.join(" "));
+    // What was installed last is written down, once it is.
+    let stamp = room.join("installed");
+    if room.join("bin/pulp").is_file() && std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == names) {
         return Ok(());
     }
     // One that was moved or half made cannot be mended.
     sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&room))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PULP_CLI];
-    if let Err(error) = sh::run(Command::new(room.join("bin/python")).args(pip)) {
-        bail!("the tests need {PULP_CLI} in {}, which could not be installed from PyPI: {error}", room.display());
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    if let Err(error) = sh::run(Command::new(room.join("bin/python")).args(pip).args(CLIENTS)) {
+        bail!("the tests need {names} in {}, which could not be installed from PyPI: {error}", room.display());
     }
-    Ok(())
+    std::fs::write(&stamp, names).with_context(|| format!("{} cannot be written", stamp.display()))
 }
 
 /// Whether `initdb` is on the `PATH` or where Debian puts it, outside the `PATH`.

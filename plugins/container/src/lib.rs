@@ -16,6 +16,7 @@
 //! | what happens in the background | [`tasks`], one task a file |
 //! | what belongs together | [`closure`] |
 //! | what a manifest's bytes say | [`manifest`] |
+//! | what its signatures say | [`signature`] |
 //! | the protocol | [`registry`] |
 
 pub mod closure;
@@ -24,6 +25,7 @@ mod migrations;
 pub mod models;
 pub mod registry;
 pub mod serializers;
+pub mod signature;
 mod sql;
 pub mod tasks;
 mod upstream;

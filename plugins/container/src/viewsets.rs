@@ -4,7 +4,7 @@ use pulpcore::api::collection::Collection;
 use pulpcore::api::cx::Cx;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Detail, Endpoint, Noun, Ref, register};
+use pulpcore::plugin::{Detail, Endpoint, NoFields, Noun, Ref, register};
 use uuid::Uuid;
 
 use crate::models::{
@@ -16,8 +16,8 @@ use crate::serializers::{
     TagCopyBody, TagImageBody, UnTagImageBody,
 };
 use crate::tasks::{
-    CopyManifests, CopyTags, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures, Synchronize, TagImage,
-    UntagImage,
+    CopyManifests, CopyTags, MigratePushRepository, RecursiveAdd, RecursiveRemove, RemoveImage, RemoveSignatures,
+    Synchronize, TagImage, UntagImage,
 };
 
 /// Units come by push, by sync and by tasks.
@@ -43,7 +43,13 @@ register!(Noun::repository::<ContainerRepository>().without(&["modify"]).actions
     ]
 }));
 register!(Noun::repository::<ContainerPushRepository>().without(OF_OLD).actions(|| {
-    vec![tag::<ContainerPushRepository>(), untag::<ContainerPushRepository>(), remove_image(), remove_signatures()]
+    vec![
+        tag::<ContainerPushRepository>(),
+        untag::<ContainerPushRepository>(),
+        remove_image(),
+        remove_signatures(),
+        migrate(),
+    ]
 }));
 register!(Noun::distribution::<ContainerDistribution>());
 register!(Noun::distribution::<ContainerPullThroughDistribution>());
@@ -153,4 +159,14 @@ fn remove_signatures() -> Endpoint {
             cx.dispatch(RemoveSignatures { repository, signed_with_key_id: body.signed_with_key_id }).await
         },
     )
+}
+
+/// `POST …/{pulp_id}/migrate/`.
+fn migrate() -> Endpoint {
+    Endpoint::action::<ContainerPushRepository, NoFields, _, _>(
+        "migrate",
+        "Migrate push repository to container repository",
+        |cx: Cx, id, _| async move { cx.dispatch(MigratePushRepository { repository: Ref::new(id) }).await },
+    )
+    .without_body()
 }

@@ -196,6 +196,13 @@ impl Endpoint {
         self
     }
 
+    /// It is documented as one that reads no body: for actions whose body has no fields.
+    #[must_use]
+    pub fn without_body(mut self) -> Self {
+        self.body = None;
+        self
+    }
+
     /// Groups it in the document.
     #[must_use]
     pub(crate) fn tagged(mut self, tag: impl Into<String>) -> Self {

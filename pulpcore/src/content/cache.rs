@@ -7,6 +7,7 @@
 //!
 //! A look-up that began before a change does not put its answer here after it: the change has moved the epoch on.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -90,6 +91,8 @@ pub(super) struct Kept<T> {
     begun: Begun,
     /// Since when it may have changed unheard.
     unheard: OnceLock<Instant>,
+    /// What a plugin has made of it: good for as long as this is.
+    pub(super) made: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 /// How good what is remembered is.
@@ -101,6 +104,10 @@ pub(super) enum Age {
 }
 
 impl<T> Kept<T> {
+    fn new(found: T, begun: Begun) -> Arc<Self> {
+        Arc::new(Self { found, begun, unheard: OnceLock::new(), made: OnceLock::new() })
+    }
+
     fn age(&self, now: Instant, terms: Terms) -> Option<Age> {
         let lapses = self.begun.at + terms.fresh;
         let lapses = self.unheard.get().map_or(lapses, |unheard| lapses.min(*unheard));
@@ -163,7 +170,7 @@ impl Cache {
     /// Remembers a distribution, unless anything has changed since the look-up began.
     pub(super) fn keep_source(&self, begun: Begun, found: Source) -> Arc<Kept<Source>> {
         let base_path = found.base_path.as_str().into();
-        let kept = Arc::new(Kept { found, begun, unheard: OnceLock::new() });
+        let kept = Kept::new(found, begun);
         // Others may lie below one that holds others, and it would hide them.
         let holds = hooks(&kept.found).is_some_and(|hooks| !hooks.holds.is_empty());
         if !holds && let Some(door) = self.enter(begun) {
@@ -179,7 +186,7 @@ impl Cache {
     /// Remembers a file, if its bytes are here: what only remotes have is about to change.
     pub(super) fn keep_file(&self, begun: Begun, snapshot: Snapshot, path: &str, found: File) -> Arc<Kept<File>> {
         let is_stored = found.stored.is_some();
-        let kept = Arc::new(Kept { found, begun, unheard: OnceLock::new() });
+        let kept = Kept::new(found, begun);
         if is_stored && let Some(_door) = self.enter(begun) {
             self.files.insert(Place { snapshot, path: path.into() }, Arc::clone(&kept));
         }

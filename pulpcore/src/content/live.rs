@@ -1,5 +1,6 @@
 //! What distributions offer, for those who answer under other URLs: live APIs.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -84,6 +85,21 @@ impl Offer {
         self.version().map(|(repository, number)| versions::content_ids(repository, number))
     }
 
+    /// What the plugin makes of the distribution, of its rows and of those of what it serves: remembered for as long as none
+    /// of them changes. `make` is asked when it is not known; only one type is remembered for a kind of distribution.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub async fn remembered<T: Any + Send + Sync>(&self, make: impl Future<Output = Result<T>>) -> Result<Arc<T>> {
+        if let Some(made) = self.kept.made.get().and_then(|made| Arc::clone(made).downcast().ok()) {
+            return Ok(made);
+        }
+        let made = Arc::new(make.await?);
+        // Somebody else may have been faster, with the same.
+        let _ = self.kept.made.set(Arc::<T>::clone(&made));
+        Ok(made)
+    }
+
     /// Answers with the file at a path below the distribution as the content service does: conditions, ranges and `HEAD`,
     /// redirects to an object storage, content that only a remote has. `None` if there is no such file.
     ///
@@ -126,6 +142,7 @@ impl Offer {
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
     let query = cx.parts.uri.query();
     let head = cx.parts.method == Method::HEAD;
-    // A live API may look into the body.
-    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct: None }
+    // Only where the route has promised to pass files on.
+    let direct = cx.parts.extensions.get();
+    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct }
 }

@@ -25,6 +25,7 @@ use crate::content::Content;
 use crate::error::{Error, Result};
 use crate::plugin::{LiveApi, LiveRoute, Refusal};
 use crate::settings::Role;
+use crate::storage::Direct;
 
 /// A live API that is mounted.
 pub(crate) struct Live {
@@ -72,7 +73,7 @@ impl Live {
         self.refuse(&refused, &id.0, method, path)
     }
 
-    async fn run(&self, correlation_id: &str, request: Request) -> Result<Response, Refused> {
+    async fn run(&self, correlation_id: &str, mut request: Request) -> Result<Response, Refused> {
         if !self.app.settings.is_live(self.api.label) {
             return Err(Refused::Off);
         }
@@ -85,6 +86,10 @@ impl Live {
         };
         if !self.app.settings.has_role(route.role) {
             return Err(Refused::Role(route.role, self.allow(&fitting)));
+        }
+        if !route.passes_files_on {
+            // The handler may look into the body.
+            request.extensions_mut().remove::<Direct>();
         }
         let cx = LiveCx::new(self.app.clone(), self.content.clone(), correlation_id, params.clone(), request);
         Ok((route.handler)(cx).await?)

@@ -97,6 +97,7 @@ pub struct LiveRoute {
     pub(crate) role: Role,
     pub(crate) method: &'static str,
     pub(crate) pattern: &'static str,
+    pub(crate) passes_files_on: bool,
     pub(crate) handler: LiveHandler,
 }
 
@@ -119,12 +120,22 @@ impl LiveRoute {
         Self::of(Role::Api, method, pattern, handler)
     }
 
+    /// Promises that the handler returns the bodies of an [`Offer`](crate::plugin::Offer)'s answers as it got them: it
+    /// neither reads nor wraps them, and returns none in part. (Headers may be changed.) Then large files go from the
+    /// system's page cache to the client and never pass through this process, where connection and storage allow it; a
+    /// handler that breaks the promise sees bytes that mean nothing.
+    #[must_use]
+    pub fn passing_files_on(self) -> Self {
+        Self { passes_files_on: true, ..self }
+    }
+
     fn of<F, Fut>(role: Role, method: &'static str, pattern: &'static str, handler: F) -> Self
     where
         F: Fn(LiveCx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Response>> + Send + 'static,
     {
-        Self { role, method, pattern, handler: Arc::new(move |cx| Box::pin(handler(cx))) }
+        let handler: LiveHandler = Arc::new(move |cx| Box::pin(handler(cx)));
+        Self { role, method, pattern, passes_files_on: false, handler }
     }
 }
 

@@ -186,6 +186,7 @@ pub(crate) struct Uploaded {
 }
 
 pub(crate) struct RemoteHooks {
+    pub(crate) written_elsewhere: &'static [&'static str],
     pub(crate) policies: &'static [&'static str],
     pub(crate) pull: for<'a> fn(&'a DatabaseConnection, &'a remote::Model, &'a str) -> Answer<'a, Option<Pull>>,
     pub(crate) downloader: fn(Arc<dyn Downloader>, &RemoteConfig) -> Arc<dyn Downloader>,
@@ -266,6 +267,7 @@ impl Noun {
     pub const fn remote<E: Remote>() -> Self {
         Self::of::<E>(Hooks::Remote(RemoteHooks {
             policies: E::POLICIES,
+            written_elsewhere: E::WRITTEN_ELSEWHERE,
             downloader: E::downloader,
             pull: |db, remote, path| {
                 Box::pin(async move {
@@ -392,6 +394,14 @@ impl Noun {
                 })
             },
             hooks,
+        }
+    }
+
+    /// Fields that are written only, and kept as others.
+    pub(crate) fn written_elsewhere(&self) -> &'static [&'static str] {
+        match &self.hooks {
+            Hooks::Remote(hooks) => hooks.written_elsewhere,
+            _ => &[],
         }
     }
 

@@ -43,6 +43,8 @@ use crate::sync::download::{Downloader, RemoteConfig};
 pub trait Remote: Detail<Master = remote::Entity> {
     /// The policies that it offers, the default first.
     const POLICIES: &'static [&'static str] = &["immediate", "on_demand", "streamed"];
+    /// Fields that clients write only, and that are kept as others: `hidden_fields` lists them as not set.
+    const WRITTEN_ELSEWHERE: &'static [&'static str] = &[];
 
     /// Pull-through: where a path is to be had that a distribution with this remote does not hold, and what becomes of it.
     /// `None` is a 404. Of Pulp's methods this is `get_remote_artifact_url` and `get_remote_artifact_content_type`.

@@ -7,13 +7,26 @@ pub mod download;
 mod pipeline;
 pub(crate) mod repair;
 
+use std::sync::Arc;
+
 use sea_orm::EntityTrait;
 
+use self::download::Downloader;
 pub use self::pipeline::{Declared, DeclaredArtifact, Saved, Session};
+use crate::api::families::remote as reach;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::models::{remote, repository};
 use crate::plugin::{Ref, Remote};
+
+/// What fetches from a remote outside of a sync, as its kind has it ([`Remote::downloader`]): to ask it something before
+/// anything is made of it.
+///
+/// # Errors
+/// [`Error::Upstream`] or [`Error::Invalid`] if the remote cannot be used as it is configured.
+pub fn downloader(app: &App, remote: &remote::Model) -> Result<Arc<dyn Downloader>> {
+    reach::downloader(app, remote)
+}
 
 /// Settles which remote a sync of a repository is from: the one that was named, else the repository's own.
 ///

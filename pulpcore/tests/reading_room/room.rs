@@ -26,7 +26,8 @@ register!(WellKnown { label: "ghost", name: "a registry of ghosts", claims: &["/
 fn routes() -> Vec<LiveRoute> {
     vec![
         LiveRoute::read("GET", "/read/", async |_| Ok(drawn("Silence, please.".into_response()))),
-        LiveRoute::read("GET", "/read/{*window}/books/{title}", by_title),
+        LiveRoute::read("GET", "/read/{*window}/books/{title}", by_title).passing_files_on(),
+        LiveRoute::read("GET", "/read/{*window}/copies/{title}", copy),
         LiveRoute::read("GET", "/read/{*window}/digests/{digest}", by_digest),
         LiveRoute::read("GET", "/read/{*window}/unshelved/{digest}", unshelved),
         LiveRoute::read("GET", "/read/{*window}/trap", trap),
@@ -65,6 +66,13 @@ async fn at_window(cx: &LiveCx) -> Result<Offer> {
 async fn by_title(cx: LiveCx) -> Result<Response> {
     let offer = at_window(&cx).await?;
     offer.file(&cx, cx.param("title")).await?.map(drawn).ok_or_else(nothing)
+}
+
+/// The same, having read all of it.
+async fn copy(cx: LiveCx) -> Result<Response> {
+    let (parts, body) = by_title(cx).await?.into_parts();
+    let read = axum::body::to_bytes(body, LARGEST as usize).await.map_err(Error::internal)?;
+    Ok(Response::from_parts(parts, read.to_vec().into()))
 }
 
 async fn by_digest(cx: LiveCx) -> Result<Response> {

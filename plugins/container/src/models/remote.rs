@@ -54,8 +54,8 @@ impl Detail for Entity {
 
     fn write(row: &mut Model, body: ContainerRemoteBody) {
         row.upstream_name = body.upstream_name;
-        row.includes = joined(body.includes, body.include_tags);
-        row.excludes = joined(body.excludes, body.exclude_tags);
+        row.includes = joined(row.includes.take(), body.includes, body.include_tags);
+        row.excludes = joined(row.excludes.take(), body.excludes, body.exclude_tags);
         row.sigstore = body.sigstore;
     }
 
@@ -65,15 +65,38 @@ impl Detail for Entity {
 }
 
 impl Remote for Entity {
+    const WRITTEN_ELSEWHERE: &'static [&'static str] = &["include_tags", "exclude_tags"];
+
     fn downloader(plain: Arc<dyn Downloader>, config: &RemoteConfig) -> Arc<dyn Downloader> {
         Arc::new(Login::new(plain, config))
     }
 }
 
-/// A list, with what was given under its older name.
-fn joined(list: Option<Vec<String>>, older: Option<Vec<String>>) -> Option<Strings> {
-    match (list, older) {
-        (None, None) => None,
-        (list, older) => Some(Strings(list.into_iter().chain(older).flatten().collect())),
+/// A list, with what was given under its older name: beside a list that was given as well, else instead of what was there.
+fn joined(before: Option<Strings>, list: Option<Vec<String>>, older: Option<Vec<String>>) -> Option<Strings> {
+    let list = list.map(Strings);
+    match older.filter(|older| !older.is_empty()) {
+        None => list,
+        // A change of other fields brings the list as it was.
+        Some(older) if list == before => Some(Strings(older)),
+        Some(older) => Some(Strings(list.into_iter().flat_map(|Strings(list)| list).chain(older).collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_under_the_older_name_is_added_to_what_is_given_and_replaces_what_was_there() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let of = |before: Option<&[&str]>, list: Option<&[&str]>, older: &[&str]| {
+            joined(before.map(texts).map(Strings), list.map(texts), Some(texts(older))).map(|Strings(list)| list)
+        };
+        assert_eq!(of(None, None, &["a"]), Some(texts(&["a"])));
+        assert_eq!(of(None, Some(&["a"]), &["b"]), Some(texts(&["a", "b"])));
+        assert_eq!(of(Some(&["a"]), Some(&["a"]), &["b"]), Some(texts(&["b"])));
+        assert_eq!(of(Some(&["a"]), Some(&["a"]), &[]), Some(texts(&["a"])));
+        assert_eq!(of(None, None, &[]), None);
     }
 }

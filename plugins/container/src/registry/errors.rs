@@ -18,6 +18,12 @@ pub const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution
 /// The value of [`API_VERSION`].
 pub const VERSION_2: HeaderValue = HeaderValue::from_static("registry/2.0");
 
+/// What says that a registry takes signatures, and hands them out: of OpenShift's registry, and known to its clients.
+pub const SUPPORTS_SIGNATURES: HeaderName = HeaderName::from_static("x-registry-supports-signatures");
+
+/// The value of [`SUPPORTS_SIGNATURES`].
+pub const YES: HeaderValue = HeaderValue::from_static("1");
+
 /// The codes of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -51,6 +57,8 @@ pub enum Code {
     TooManyRequests,
     /// A reference is neither a tag nor a digest. The specification has no code; this is what Docker's registry says.
     TagInvalid,
+    /// A signature is none, or not that of the manifest: as Pulp says it.
+    SignatureInvalid,
     /// A page is asked for that is none: as Docker's registry says it.
     PaginationNumberInvalid,
     /// It is the registry's fault: as Docker's registry says it.
@@ -78,6 +86,7 @@ impl Code {
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::TagInvalid => "TAG_INVALID",
+            Self::SignatureInvalid => "SIGNATURE_INVALID",
             Self::PaginationNumberInvalid => "PAGINATION_NUMBER_INVALID",
             Self::Unknown => "UNKNOWN",
             Self::Unavailable => "UNAVAILABLE",
@@ -98,6 +107,7 @@ impl Code {
             | Self::NameInvalid
             | Self::SizeInvalid
             | Self::TagInvalid
+            | Self::SignatureInvalid
             | Self::PaginationNumberInvalid => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Denied => StatusCode::FORBIDDEN,

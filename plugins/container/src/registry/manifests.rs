@@ -1,9 +1,12 @@
 //! Manifests going out, and going away: distribution specification 1.1, "Pulling manifests", "Deleting tags" and "Deleting
 //! Manifests".
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use pulpcore::db::rows;
 use pulpcore::error::Error;
 use pulpcore::plugin::LiveCx;
@@ -13,19 +16,13 @@ use uuid::Uuid;
 
 use super::access::Caller;
 use super::errors::{Answer, Code, Failure};
+use super::known::{self, Known};
 use super::place::{self, Place};
 use super::reference::Reference;
 use super::scope::Action;
 use super::tasks::{self, Remove};
 use super::{CONTENT_DIGEST, header_of, through};
 use crate::sql::Sql;
-
-#[derive(FromQueryResult)]
-struct Found {
-    digest: String,
-    media_type: String,
-    data: String,
-}
 
 /// `GET` and `HEAD` of a manifest.
 pub(super) async fn read(cx: LiveCx) -> Answer {
@@ -37,7 +34,7 @@ pub(super) async fn read(cx: LiveCx) -> Answer {
     let same = current.filter_map(|value| value.to_str().ok()).any(|value| value == "*" || value.contains(&tag));
     let mut response = match same {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Response::new(Body::from(found.data)),
+        false => Response::new(Body::from(found.data.clone())),
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_DIGEST, header_of(&found.digest)?);
@@ -62,27 +59,47 @@ async fn place(cx: &LiveCx, reference: &Reference) -> Answer<Place> {
     Ok(place)
 }
 
-async fn find(cx: &LiveCx, place: &Place, reference: &Reference) -> Answer<Option<Found>> {
+async fn find(cx: &LiveCx, place: &Place, reference: &Reference) -> Answer<Option<Arc<Known>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        digest: String,
+        media_type: String,
+        data: String,
+        is_in: bool,
+    }
+    let (version, name) = (place.offer.version(), reference.to_string());
+    if let Some(known) = version.and_then(|version| known::get(version, &name)) {
+        return Ok(Some(known));
+    }
     let mut sql = Sql::default();
     let domain = sql.bind(cx.app.domain);
     let text = match reference {
         Reference::Digest(digest) => {
             let (digest, has) = (sql.bind(digest.to_string()), place.has(&mut sql, "m.content_ptr_id"));
+            let holds = place.holds(&mut sql, "m.content_ptr_id");
             format!(
-                "SELECT m.digest AS digest, m.media_type AS media_type, m.data AS data FROM container_manifest m \
-                 WHERE m.pulp_domain_id = {domain} AND m.digest = {digest} AND {has}"
+                "SELECT m.digest AS digest, m.media_type AS media_type, m.data AS data, ({holds}) AS is_in \
+                 FROM container_manifest m WHERE m.pulp_domain_id = {domain} AND m.digest = {digest} AND {has}"
             )
         }
         Reference::Tag(name) => {
             let (name, holds) = (sql.bind(name.as_str()), place.holds(&mut sql, "t.content_ptr_id"));
             format!(
-                "SELECT m.digest AS digest, m.media_type AS media_type, m.data AS data FROM container_tag t \
+                "SELECT m.digest AS digest, m.media_type AS media_type, m.data AS data, (1 = 1) AS is_in \
+                 FROM container_tag t \
                  JOIN container_manifest m ON m.pulp_domain_id = t.pulp_domain_id AND m.digest = t.tagged_digest \
                  WHERE t.pulp_domain_id = {domain} AND t.name = {name} AND {holds}"
             )
         }
     };
-    Ok(rows(cx.app.db.read(), &text, sql.values).await?.pop())
+    let found: Option<Row> = rows(cx.app.db.read(), &text, sql.values).await?.pop();
+    let Some(Row { digest, media_type, data, is_in }) = found else { return Ok(None) };
+    let found = Arc::new(Known { digest, media_type, data: Bytes::from(data) });
+    // What was pushed and is in no version may go at any time.
+    if let Some(version) = version.filter(|_| is_in) {
+        known::keep(version, &name, &found);
+    }
+    Ok(Some(found))
 }
 
 /// `DELETE` of a tag, or of a manifest with its tags.
@@ -160,7 +177,8 @@ fn reference(cx: &LiveCx) -> Answer<Reference> {
     text.parse().map_err(|_| unknown(text))
 }
 
-fn unknown(reference: &str) -> Failure {
+/// The refusal of a manifest that is not in the repository.
+pub(super) fn unknown(reference: &str) -> Failure {
     let message = "The repository has no such manifest.";
     Failure::new(Code::ManifestUnknown, message).with_detail(json!({ "reference": reference }))
 }

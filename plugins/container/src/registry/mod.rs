@@ -10,8 +10,9 @@
 //! | how things are written | [`digest`], [`mod@reference`], [`range`], [`scope`] |
 //! | who may what | [`permission`], [`token`], `access`, `tokens`, `keys` |
 //! | what is refused, and how | [`errors`] |
-//! | what goes out | `manifests`, `blobs`, `lists`, `referrers` |
+//! | what goes out | `manifests`, `known`, `blobs`, `lists`, `referrers` |
 //! | what comes in | `uploads`, `pushing`, [`tasks`] |
+//! | what vouches for it | `signatures` |
 //! | what comes from other registries | `through` |
 
 mod access;
@@ -19,6 +20,7 @@ mod blobs;
 pub mod digest;
 pub mod errors;
 mod keys;
+mod known;
 mod lists;
 mod manifests;
 mod origin;
@@ -32,6 +34,7 @@ pub mod reference;
 mod referrers;
 pub mod scope;
 pub mod settings;
+mod signatures;
 pub mod tasks;
 mod through;
 pub mod token;
@@ -46,12 +49,12 @@ use axum::response::Response;
 use pulpcore::error::{Error, Result};
 use pulpcore::plugin::{LiveApi, LiveCx, LiveRoute, register};
 
-use self::errors::{API_VERSION, Answer, VERSION_2};
+use self::errors::{API_VERSION, Answer, SUPPORTS_SIGNATURES, VERSION_2, YES};
 
 register!(LiveApi {
     label: "container",
     name: "container registry",
-    claims: &["/v2/", "/token/"],
+    claims: &["/v2/", "/token/", "/extensions/v2/"],
     routes,
     refuse: errors::refuse,
 });
@@ -68,7 +71,7 @@ fn routes() -> Vec<LiveRoute> {
         read("GET", "/v2/{*name}/manifests/{reference}", manifests::read),
         write("PUT", "/v2/{*name}/manifests/{reference}", pushing::put),
         write("DELETE", "/v2/{*name}/manifests/{reference}", manifests::delete),
-        read("GET", "/v2/{*name}/blobs/{digest}", blobs::read),
+        read("GET", "/v2/{*name}/blobs/{digest}", blobs::read).passing_files_on(),
         write("DELETE", "/v2/{*name}/blobs/{digest}", blobs::delete),
         write("POST", "/v2/{*name}/blobs/uploads/", uploads::begin),
         write("POST", "/v2/{*name}/blobs/uploads", uploads::begin),
@@ -76,6 +79,8 @@ fn routes() -> Vec<LiveRoute> {
         write("PATCH", "/v2/{*name}/blobs/uploads/{session}", uploads::append),
         write("PUT", "/v2/{*name}/blobs/uploads/{session}", uploads::close),
         write("DELETE", "/v2/{*name}/blobs/uploads/{session}", uploads::cancel),
+        read("GET", "/extensions/v2/{*name}/signatures/{digest}", signatures::list),
+        write("PUT", "/extensions/v2/{*name}/signatures/{digest}", signatures::put),
     ]
 }
 
@@ -109,6 +114,7 @@ where
                 Err(failure) => failure.draw()?,
             };
             response.headers_mut().insert(API_VERSION, VERSION_2);
+            response.headers_mut().insert(SUPPORTS_SIGNATURES, YES);
             Ok(response)
         })
     }

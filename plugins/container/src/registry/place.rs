@@ -1,7 +1,7 @@
 //! From a name in a URL to the distribution that offers it, and the repository behind it.
 
 use pulpcore::db::rows;
-use pulpcore::error::Error;
+use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, user};
 use pulpcore::plugin::{LiveCx, Offer, Ref};
 use sea_orm::FromQueryResult;
@@ -45,29 +45,13 @@ impl Place {
 
     /// What is offered under a name.
     pub(super) async fn find(cx: &LiveCx, name: &str) -> Answer<Option<Self>> {
-        #[derive(FromQueryResult)]
-        struct Row {
-            private: bool,
-            through: bool,
-            repository_id: Option<Uuid>,
-            pulp_type: Option<String>,
-        }
         let Some(offer) = cx.offer::<ContainerDistribution>(name).await?.filter(|offer| offer.rest.is_empty()) else {
             return Ok(None);
         };
-        let sql = "SELECT c.private AS private, c.pull_through_distribution_id IS NOT NULL AS through, \
-                     d.repository_id AS repository_id, r.pulp_type AS pulp_type \
-                   FROM container_containerdistribution c \
-                   JOIN core_distribution d ON d.pulp_id = c.distribution_ptr_id \
-                   LEFT JOIN core_repository r ON r.pulp_id = d.repository_id \
-                   WHERE c.distribution_ptr_id = $1";
-        let found: Option<Row> = rows(cx.app.db.read(), sql, vec![offer.distribution.into()]).await?.pop();
-        let Some(row) = found else { return Ok(None) };
-        let follows = match row.repository_id.zip(row.pulp_type) {
-            Some((id, pulp_type)) => Some(Ref::of(&pulp_type, id)?),
-            None => None,
-        };
-        Ok(Some(Self { name: name.to_owned(), offer, private: row.private, through: row.through, follows }))
+        let said = offer.remembered(said(cx, offer.distribution)).await?;
+        let Some(Said { private, through, follows }) = &*said else { return Ok(None) };
+        let (private, through, follows) = (*private, *through, follows.clone());
+        Ok(Some(Self { name: name.to_owned(), offer, private, through, follows }))
     }
 
     /// The same; none as well if a content guard does not let the request in.
@@ -146,6 +130,36 @@ impl Place {
     pub(super) fn holds(&self, sql: &mut Sql, unit: &str) -> String {
         self.offer.version().map_or_else(|| "1 = 0".to_owned(), |version| sql.is_in(version, unit))
     }
+}
+
+/// What a distribution's rows say.
+struct Said {
+    private: bool,
+    through: bool,
+    follows: Option<Ref<repository::Entity>>,
+}
+
+async fn said(cx: &LiveCx, distribution: Uuid) -> Result<Option<Said>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        private: bool,
+        through: bool,
+        repository_id: Option<Uuid>,
+        pulp_type: Option<String>,
+    }
+    let sql = "SELECT c.private AS private, c.pull_through_distribution_id IS NOT NULL AS through, \
+                 d.repository_id AS repository_id, r.pulp_type AS pulp_type \
+               FROM container_containerdistribution c \
+               JOIN core_distribution d ON d.pulp_id = c.distribution_ptr_id \
+               LEFT JOIN core_repository r ON r.pulp_id = d.repository_id \
+               WHERE c.distribution_ptr_id = $1";
+    let found: Option<Row> = rows(cx.app.db.read(), sql, vec![distribution.into()]).await?.pop();
+    let Some(row) = found else { return Ok(None) };
+    let follows = match row.repository_id.zip(row.pulp_type) {
+        Some((id, pulp_type)) => Some(Ref::of(&pulp_type, id)?),
+        None => None,
+    };
+    Ok(Some(Said { private: row.private, through: row.through, follows }))
 }
 
 /// The refusal of a name that nobody offers.

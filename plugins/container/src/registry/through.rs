@@ -1,6 +1,7 @@
 //! Pull-through: names of another registry, below a distribution that stands for all of it.
 //!
-//! Who pulls a name for the first time makes a remote, a repository and a distribution of it; who pulls a tag has it looked
+//! Who pulls a name for the first time makes a remote, a repository and a distribution of it, if the other registry has
+//! what is pulled; who pulls a tag has it looked
 //! for upstream again, and is served what is there if nobody answers. That costs the other registry requests and this one
 //! disk, so that only users have anything fetched: anybody else is served what users have pulled. It takes the api role,
 //! because it writes; a content role alone serves what is there.
@@ -8,9 +9,11 @@
 use std::time::Duration;
 
 use pulpcore::db::rows;
+use pulpcore::error::{Error, Upstream as Problem};
 use pulpcore::models::user;
 use pulpcore::plugin::{LiveCx, Offer, Ref};
 use pulpcore::settings::Role;
+use pulpcore::sync;
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -23,6 +26,7 @@ use super::scope::Action;
 use super::tasks::{self, OpenThrough};
 use crate::models::ContainerPullThroughDistribution;
 use crate::tasks::Fetch;
+use crate::upstream::Upstream;
 
 /// For how long a client waits for another registry.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,6 +82,7 @@ async fn fetch(cx: &LiveCx, name: &str, known: bool, reference: &Reference, user
     }
     let refuse = |said: String| Failure::new(Code::ManifestUnknown, said);
     if !known && let Some(offer) = above(cx, name).await? {
+        must_have(cx, &offer, reference).await?;
         let open = OpenThrough { distribution: offer.distribution, name: name.to_owned(), upstream_name: offer.rest };
         tasks::run(cx, open, user, |said| Failure::new(Code::NameUnknown, said)).await?;
     }
@@ -90,4 +95,21 @@ async fn fetch(cx: &LiveCx, name: &str, known: bool, reference: &Reference, user
     let fetch = Fetch { repository, remote: Ref::new(remote_id), reference: reference.to_string() };
     tasks::run(cx, fetch, user, refuse).await?;
     Ok(())
+}
+
+/// Asks the other registry, before anything is made of a name that it may not have.
+async fn must_have(cx: &LiveCx, offer: &Offer, reference: &Reference) -> Answer<()> {
+    let unknown = |error: Error| match error {
+        Error::NotFound(said) => Failure::new(Code::NameUnknown, said),
+        // Some registries let nobody into what is not there.
+        Error::Upstream { problem: Problem::Status(401 | 403 | 404), .. } => {
+            Failure::new(Code::ManifestUnknown, error.to_string())
+        }
+        Error::Upstream { .. } => Failure::new(Code::Unavailable, error.to_string()),
+        error => Failure::Core(error),
+    };
+    let (_, remote) = tasks::whole(&cx.app, offer.distribution, &offer.rest).await.map_err(unknown)?;
+    let downloader = sync::downloader(&cx.app, &remote).map_err(unknown)?;
+    let upstream = Upstream::new(downloader.as_ref(), &remote, &offer.rest).map_err(unknown)?;
+    upstream.must_have(&reference.to_string()).await.map_err(unknown)
 }

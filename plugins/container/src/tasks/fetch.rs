@@ -42,7 +42,10 @@ impl Task for Fetch {
         let (remote, row) = remote.zip(row).ok_or_else(|| Error::invalid("remote", super::MISSING))?;
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let upstream = Upstream::new(session.downloader(), &remote, &row.upstream_name)?;
-        Images::new(&cx, &session, &upstream, true).take(&[self.reference]).await?;
+        let reference = self.reference;
+        if Images::new(&cx, &session, &upstream, true).take(std::slice::from_ref(&reference)).await? == 0 {
+            return Err(Error::NotFound(format!("The other registry has no '{reference}'.")));
+        }
         session.commit(false).await?;
         Ok(())
     }

@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::synchronize::companion;
 use crate::manifest::{ImageConfig, LARGEST_CONFIG, Manifest, media_type};
-use crate::models::{self, Blob, Tag, blob, manifest, tag};
+use crate::models::{self, Blob, ManifestSignature, Tag, blob, manifest, manifest_signature as signature, tag};
 use crate::registry::digest::Digest;
 use crate::sql::Sql;
+use crate::upstream::signatures::Source;
 use crate::upstream::{Fetched, Upstream};
 
 /// How deep indexes may be nested.
@@ -42,6 +43,10 @@ pub(super) struct Images<'a> {
     deferred: bool,
     /// The manifests that have signatures by the names of tags, if only signed images are wanted.
     signed: Option<HashSet<String>>,
+    /// Where detached signatures come from, if they are wanted and there are any.
+    source: Option<Source>,
+    /// Those of this batch's manifests that were looked for.
+    detached: HashMap<String, Vec<signature::Model>>,
     /// Whether the registry lists referrers; unknown before it was asked.
     lists_referrers: Option<bool>,
     taken: HashSet<String>,
@@ -57,7 +62,22 @@ struct Found {
 
 impl<'a> Images<'a> {
     pub(super) fn new(cx: &'a TaskCx, session: &'a Session, upstream: &'a Upstream<'a>, deferred: bool) -> Self {
-        Self { cx, session, upstream, deferred, signed: None, lists_referrers: None, taken: HashSet::new() }
+        Self {
+            cx,
+            session,
+            upstream,
+            deferred,
+            signed: None,
+            source: None,
+            detached: HashMap::new(),
+            lists_referrers: None,
+            taken: HashSet::new(),
+        }
+    }
+
+    /// From now on takes detached signatures along.
+    pub(super) fn with_signatures(&mut self, source: Option<Source>) {
+        self.source = source;
     }
 
     /// From now on takes only what has a signature: one of these tags belongs to it, or a referrer signs it.
@@ -71,8 +91,8 @@ impl<'a> Images<'a> {
         self.taken.contains(digest)
     }
 
-    /// Takes what is behind some tags and digests.
-    pub(super) async fn take(&mut self, references: &[String]) -> Result<()> {
+    /// Takes what is behind some tags and digests; says how many of them there were. A tag that is not there is left out.
+    pub(super) async fn take(&mut self, references: &[String]) -> Result<usize> {
         let mut found = BTreeMap::new();
         let heads = self.heads(references).await?;
         let known: Vec<String> = heads.iter().filter_map(|(_, digest)| digest.clone()).collect();
@@ -90,9 +110,13 @@ impl<'a> Images<'a> {
         for (reference, fetched) in self.fetch(missing).await? {
             tags.push((reference, insert(&mut found, fetched)?));
         }
+        let there = tags.len();
         self.drop_unsigned(&mut tags, &mut found).await?;
         self.complete(&mut found).await?;
-        self.save(tags, found).await
+        let digests: Vec<String> = found.keys().cloned().collect();
+        self.look_for_signatures(&digests).await?;
+        self.save(tags, found).await?;
+        Ok(there)
     }
 
     /// The digests of what tags stand for, where the registry tells them.
@@ -105,14 +129,45 @@ impl<'a> Images<'a> {
         stream::iter(heads).buffered(upstream.concurrency()).try_collect().await
     }
 
-    /// Manifests, each with what it is fetched for.
+    /// Manifests, each with what it is fetched for: a tag, or its digest.
     async fn fetch(&self, wanted: Vec<(String, String)>) -> Result<Vec<(String, Fetched)>> {
         let upstream = self.upstream;
         let downloads = wanted.into_iter().map(|(reference, why)| async move {
-            let fetched = upstream.manifest(&reference).await?;
-            Ok::<_, Error>((why, fetched))
+            let mut fetched = upstream.manifest(&reference).await;
+            if is_missing(&fetched) && reference != why {
+                // The tag may stand for something else by now.
+                fetched = upstream.manifest(&why).await;
+            }
+            match is_missing(&fetched) && !is_digest(&why) {
+                // A tag that goes while others are looked at is as good as one that was not listed.
+                true => Ok(None),
+                false => Ok::<_, Error>(Some((why, fetched?))),
+            }
         });
-        stream::iter(downloads).buffered(upstream.concurrency()).try_collect().await
+        let fetched: Vec<_> = stream::iter(downloads).buffered(upstream.concurrency()).try_collect().await?;
+        Ok(fetched.into_iter().flatten().collect())
+    }
+
+    /// Looks for the detached signatures of manifests, unless they were looked for before.
+    async fn look_for_signatures(&mut self, digests: &[String]) -> Result<()> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let upstream = self.upstream;
+        let unknown = digests.iter().filter(|digest| !self.detached.contains_key(*digest)).cloned();
+        let unknown: Vec<String> = unknown.collect();
+        let asked = unknown.into_iter().map(|digest| async move {
+            let signatures = upstream.signatures(source, &digest).await?;
+            Ok::<_, Error>((digest, signatures))
+        });
+        let answers: Vec<_> = stream::iter(asked).buffered(upstream.concurrency()).try_collect().await?;
+        self.detached.extend(answers);
+        let weight: usize = self.detached.values().flatten().map(|signature| signature.data.len()).sum();
+        match weight > HEAVIEST {
+            true => {
+                let problem = Problem::Content(format!("more than {HEAVIEST} bytes of signatures at once"));
+                Err(Error::upstream(upstream.blob(""), problem))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Manifests that are here already.
@@ -139,10 +194,19 @@ impl<'a> Images<'a> {
         tags: &mut Vec<(String, String)>,
         found: &mut BTreeMap<String, Found>,
     ) -> Result<()> {
-        let Some(signed) = &self.signed else { return Ok(()) };
+        let Some(signed) = self.signed.clone() else { return Ok(()) };
+        let mut all: Vec<String> = found.keys().cloned().collect();
+        all.extend(found.values().flat_map(|found| found.manifest.children()).map(str::to_owned));
+        all.sort_unstable();
+        all.dedup();
+        self.look_for_signatures(&all).await?;
         let mut kept = Vec::with_capacity(tags.len());
         for (reference, digest) in tags.drain(..) {
-            if companion(&reference).is_some() || signed.contains(&digest) || self.has_signature(&digest).await? {
+            let is_signed = companion(&reference).is_some()
+                || signed.contains(&digest)
+                || found.get(&digest).is_some_and(|found| self.has_detached(&digest, found))
+                || self.has_signature(&digest).await?;
+            if is_signed {
                 kept.push((reference, digest));
             } else {
                 tracing::info!(reference, digest, "An unsigned image is left out.");
@@ -151,6 +215,13 @@ impl<'a> Images<'a> {
         found.retain(|digest, _| kept.iter().any(|(_, kept)| kept == digest));
         *tags = kept;
         Ok(())
+    }
+
+    /// Whether a manifest has a detached signature. An index is signed as well if all that it names is.
+    fn has_detached(&self, digest: &str, found: &Found) -> bool {
+        let has = |digest: &str| self.detached.get(digest).is_some_and(|signatures| !signatures.is_empty());
+        let mut children = found.manifest.children().peekable();
+        has(digest) || children.peek().is_some() && children.all(has)
     }
 
     async fn has_signature(&self, digest: &str) -> Result<bool> {
@@ -247,7 +318,12 @@ impl<'a> Images<'a> {
         manifest::save_references(&tx, &references).await?;
         tx.commit().await?;
 
-        let tags = tags.into_iter().filter(|(name, _)| !name.contains(':')).map(|(name, tagged_digest)| {
+        let signatures = self.detached.drain().filter(|(digest, _)| found.contains_key(digest));
+        let signatures = signatures.flat_map(|(_, signatures)| signatures);
+        let signatures = signatures.map(|row| Ok(Declared { unit: row, artifacts: Vec::new() }));
+        self.session.save::<ManifestSignature>(stream::iter(signatures.collect::<Vec<_>>())).await?;
+
+        let tags = tags.into_iter().filter(|(name, _)| !is_digest(name)).map(|(name, tagged_digest)| {
             Ok(Declared { unit: tag::Model { name, tagged_digest, ..tag::Model::default() }, artifacts: Vec::new() })
         });
         self.session.save::<Tag>(stream::iter(tags.collect::<Vec<_>>())).await
@@ -312,6 +388,15 @@ impl Images<'_> {
         );
         rows(self.cx.db().read(), &text, sql.values).await
     }
+}
+
+fn is_missing(fetched: &Result<Fetched>) -> bool {
+    matches!(fetched, Err(Error::Upstream { problem: Problem::Status(404), .. }))
+}
+
+/// Whether a reference is a digest; the others are tags.
+fn is_digest(reference: &str) -> bool {
+    reference.contains(':')
 }
 
 /// The blobs that a registry must have for a manifest: digest, size, and whether it is the configuration.

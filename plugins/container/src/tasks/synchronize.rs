@@ -82,6 +82,7 @@ impl Synchronize {
         let plan = Plan::of(tags, &includes, &excludes)?;
 
         let mut images = Images::new(cx, session, &upstream, remote.policy != "immediate");
+        images.with_signatures(upstream.source_of_signatures(row.sigstore.as_deref()).await?);
         if self.signed_only {
             images.only_signed(plan.companions.clone());
         }

@@ -73,9 +73,11 @@ impl Login {
         if url.origin() != self.home.as_ref()?.origin() {
             return None;
         }
-        let path = url.path().strip_prefix("/v2/")?;
-        let end = ["/manifests/", "/blobs/", "/tags/list", "/referrers/"].iter().find_map(|part| path.find(part));
-        Some(end.map_or("", |end| &path[..end]).to_owned())
+        let path = url.path();
+        let path = path.strip_prefix("/extensions").unwrap_or(path).strip_prefix("/v2/")?;
+        let parts = ["/manifests/", "/blobs/", "/tags/list", "/referrers/", "/signatures/"];
+        let end = parts.iter().find_map(|part| path.find(part))?;
+        Some(path[..end].to_owned())
     }
 
     fn known(&self, repository: &str) -> Option<String> {

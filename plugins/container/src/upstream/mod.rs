@@ -4,6 +4,7 @@
 mod challenge;
 pub(crate) mod login;
 pub(crate) mod patterns;
+pub(crate) mod signatures;
 
 use pulpcore::error::{Error, Result, Upstream as Problem};
 use pulpcore::models::remote;
@@ -31,6 +32,8 @@ pub(crate) struct Upstream<'a> {
     downloader: &'a dyn Downloader,
     root: Url,
     name: String,
+    /// The name as the remote has it, without what a registry puts before it.
+    own_name: String,
 }
 
 /// A manifest that came.
@@ -73,7 +76,7 @@ impl<'a> Upstream<'a> {
         let root = Url::parse(&remote.url).map_err(|_| Error::invalid("url", "Enter a valid URL."))?;
         let name = namespaced(&root, upstream_name);
         match is_name(&name) {
-            true => Ok(Self { downloader, root, name }),
+            true => Ok(Self { downloader, root, name, own_name: upstream_name.to_owned() }),
             false => Err(Error::invalid("upstream_name", format!("'{name}' is not the name of a repository."))),
         }
     }
@@ -124,6 +127,21 @@ impl<'a> Upstream<'a> {
         let asked = fetch(self.downloader, request, |download| async move { Ok(said(&download)) }).await;
         match asked {
             Err(Error::Upstream { problem: Problem::Status(400 | 404 | 405 | 501), .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Asks whether there is a manifest of this tag or digest.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for what the registry says, that there is none above all.
+    pub(crate) async fn must_have(&self, reference: &str) -> Result<()> {
+        let request = accepting(Request::head(self.url(&format!("manifests/{reference}"))));
+        match fetch(self.downloader, request, |_| async { Ok(()) }).await {
+            // It does not understand the question.
+            Err(Error::Upstream { problem: Problem::Status(400 | 405 | 501), .. }) => {
+                self.manifest(reference).await.map(drop)
+            }
             other => other,
         }
     }

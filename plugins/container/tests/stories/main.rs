@@ -5,7 +5,10 @@ mod common;
 mod conformance;
 mod mirrors;
 mod places;
+mod push_repositories;
 mod registry;
+mod signatures;
+mod signing;
 mod sync;
 mod upstream;
 

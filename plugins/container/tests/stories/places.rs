@@ -41,6 +41,36 @@ both_databases!(a_name_that_no_client_can_say_is_refused, |pulp| {
     pulp.post("distributions/container/container/", body).await.refused();
 });
 
+both_databases!(fields_by_their_older_names_are_written_and_listed_as_hidden, |pulp| {
+    let body = json!({ "name": "r", "url": "https://registry.example.test", "upstream_name": "a", "password": "p" });
+    let remote = pulp.post("remotes/container/container/", body).await.created();
+    let names =
+        ["client_key", "proxy_username", "proxy_password", "username", "password", "include_tags", "exclude_tags"];
+    let hidden = names.map(|name| json!({ "name": name, "is_set": name == "password" }));
+    assert_eq!(remote["hidden_fields"], json!(hidden));
+    assert_eq!((&remote["includes"], &remote["sigstore"]), (&json!(null), &json!(null)));
+
+    // Beside what is given it is added; alone it replaces what was there; nothing changes nothing.
+    for (change, includes) in [
+        (json!({ "includes": ["a"], "include_tags": ["b"] }), json!(["a", "b"])),
+        (json!({ "include_tags": ["c"] }), json!(["c"])),
+        (json!({ "include_tags": [] }), json!(["c"])),
+        (json!({ "include_tags": null, "exclude_tags": ["d"] }), json!(["c"])),
+        (json!({ "includes": null }), json!(null)),
+    ] {
+        pulp.patch(&href(&remote), change.clone()).await.accepted().await.completed();
+        let read = pulp.get(&href(&remote)).await.ok();
+        assert_eq!(read["includes"], includes, "{change}");
+        assert_eq!(read["hidden_fields"], remote["hidden_fields"]);
+        assert!(read.get("include_tags").is_none(), "{read}");
+    }
+    assert_eq!(pulp.get(&href(&remote)).await.ok()["excludes"], json!(["d"]));
+    let refused = pulp.patch(&href(&remote), json!({ "include_tags": [""] })).await.refused();
+    assert!(refused["include_tags"].is_object() || refused["include_tags"].is_array(), "{refused}");
+    let refused = pulp.patch(&href(&remote), json!({ "sigstore": "ftp://sigstore.example.test" })).await.refused();
+    assert_eq!(refused, json!({ "sigstore": ["Enter a valid URL."] }));
+});
+
 both_databases!(pull_through_needs_a_remote_of_its_kind, |pulp| {
     let body = json!({ "name": "hub", "url": "https://registry.example.test" });
     let remote = pulp.post("remotes/container/pull-through/", body).await.created();

@@ -49,10 +49,30 @@ both_databases!(a_second_sync_downloads_nothing, |pulp| {
     assert_eq!(task.created_resources(), Vec::<String>::new());
     let seen = registry.seen();
     let fetched = |request: &&String| {
-        request.starts_with("GET") && !request.contains("/tags/") && !request.contains("/referrers/")
+        let asks = ["/tags/", "/referrers/"].iter().any(|list| request.contains(list)) || *request == "GET /v2/";
+        request.starts_with("GET") && !asks
     };
     assert_eq!(seen.iter().filter(fetched).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(seen.iter().filter(|request| request.starts_with("HEAD")).count(), 2, "{seen:?}");
+});
+
+both_databases!(a_tag_that_goes_in_the_middle_of_a_sync_is_as_good_as_one_that_was_not_listed, |pulp| {
+    let registry = Registry::start().await;
+    let kept = registry.image("kept", "amd64");
+    registry.tag("kept", &kept);
+    registry.tag("gone", &registry.image("gone", "amd64"));
+    registry.tag("never", &json!({ "digest": digest(b"there is no such manifest") }));
+    registry.vanish("gone");
+    let repository = synced(pulp, &registry).await;
+    assert_eq!(tags(pulp, &repository).await, set(&["kept"]));
+    assert_eq!(digests(pulp, &repository, "manifests").await, set(&[&text(&kept, "digest")]));
+
+    // A digest that was asked for by itself is missed.
+    let missing = digest(b"there is no such manifest");
+    let href = href(&pulp.get("remotes/container/container/").await.results()[0]);
+    pulp.patch(&href, json!({ "includes": [missing] })).await.accepted().await.completed();
+    let failed = sync(pulp, &repository, &href).await.failed();
+    assert!(failed.to_string().contains(&missing), "{failed}");
 });
 
 both_databases!(a_tag_that_moved_is_moved, |pulp| {

@@ -1,6 +1,6 @@
 //! Another registry, small and on the loopback interface: it answers what a sync asks, and counts it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -33,6 +33,11 @@ struct Shelves {
     /// Whom the token server lets in, if tokens are asked for.
     login: Option<(String, String)>,
     lists_referrers: bool,
+    /// Signatures by the digests of manifests.
+    signatures: HashMap<String, Vec<Vec<u8>>>,
+    hands_out_signatures: bool,
+    /// Tags that are gone once somebody has asked which manifest they stand for.
+    vanishing: HashSet<String>,
     page: usize,
     seen: Vec<String>,
 }
@@ -130,6 +135,21 @@ impl Registry {
         self.shelves().tags.remove(tag);
     }
 
+    /// The tag, and the manifest that it stands for, go as soon as somebody has asked which one that is.
+    pub(crate) fn vanish(&self, tag: &str) {
+        self.shelves().vanishing.insert(tag.to_owned());
+    }
+
+    /// Offers a signature of a manifest: in the sigstore at `sigstore/`, and by itself once it hands them out.
+    pub(crate) fn sign(&self, manifest: &Value, signature: Vec<u8>) {
+        self.shelves().signatures.entry(text(manifest, "digest")).or_default().push(signature);
+    }
+
+    /// From now on says that it hands out signatures.
+    pub(crate) fn hand_out_signatures(&self) {
+        self.shelves().hands_out_signatures = true;
+    }
+
     /// From now on asks for tokens, which its token server gives to this user.
     pub(crate) fn require_login(&self, user: &str, password: &str) {
         self.shelves().login = Some((user.to_owned(), password.to_owned()));
@@ -174,10 +194,28 @@ async fn answer(State((address, shelves)): State<(SocketAddr, Arc<Mutex<Shelves>
             format!(r#"Bearer realm="http://{address}/token",service="test",scope="repository:{NAME}:pull""#);
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     }
+    if path == "/v2/" {
+        let supports = if shelves.hands_out_signatures { "1" } else { "0" };
+        return ([("x-registry-supports-signatures", supports)], "{}").into_response();
+    }
+    if let Some(path) = path.strip_prefix(&format!("/sigstore/{NAME}@sha256=")) {
+        return in_sigstore(&shelves, path);
+    }
+    if let Some(manifest) = path.strip_prefix(&format!("/extensions/v2/{NAME}/signatures/")) {
+        return signatures(&shelves, manifest);
+    }
     let Some(path) = path.strip_prefix(&format!("/v2/{NAME}/")) else { return missing() };
     match path.split_once('/') {
         Some(("tags", "list")) => tags(&shelves, query),
-        Some(("manifests", reference)) => manifest(&shelves, reference, &method),
+        Some(("manifests", reference)) => {
+            let answer = manifest(&shelves, reference, &method);
+            if shelves.vanishing.remove(reference)
+                && let Some(digest) = shelves.tags.remove(reference)
+            {
+                shelves.manifests.remove(&digest);
+            }
+            answer
+        }
         Some(("blobs", digest)) => match shelves.blobs.get(digest) {
             Some(bytes) => bytes.clone().into_response(),
             None => missing(),
@@ -225,6 +263,24 @@ fn manifest(shelves: &Shelves, reference: &str, method: &Method) -> Response {
     let body = if *method == Method::HEAD { Body::empty() } else { Body::from(bytes.clone()) };
     let headers = [("content-type", media_type.as_str()), ("docker-content-digest", digest)];
     (headers.map(|(name, value)| (name, value.to_owned())), body).into_response()
+}
+
+fn in_sigstore(shelves: &Shelves, path: &str) -> Response {
+    let found = path.split_once("/signature-").and_then(|(hex, number)| {
+        let number: usize = number.parse().ok()?;
+        shelves.signatures.get(&format!("sha256:{hex}"))?.get(number.checked_sub(1)?)
+    });
+    found.map_or_else(missing, |signature| signature.clone().into_response())
+}
+
+fn signatures(shelves: &Shelves, manifest: &str) -> Response {
+    use base64::Engine;
+    let listed = |signature: &Vec<u8>| {
+        let content = base64::engine::general_purpose::STANDARD.encode(signature);
+        json!({ "schemaVersion": 2, "type": "atomic", "name": format!("{manifest}@none"), "content": content })
+    };
+    let listed: Vec<Value> = shelves.signatures.get(manifest).into_iter().flatten().map(listed).collect();
+    axum::Json(json!({ "signatures": listed })).into_response()
 }
 
 fn referrers(shelves: &Shelves, subject: &str) -> Response {

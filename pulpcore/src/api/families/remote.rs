@@ -205,10 +205,10 @@ impl View for remote::Entity {
 
     async fn read(_reader: &Reader, rows: &[remote::Model]) -> Result<Vec<Body>> {
         let hidden = |row: &remote::Model| {
-            SECRETS
-                .iter()
-                .map(|name| HiddenField { name: (*name).to_owned(), is_set: row.secret(name).is_some() })
-                .collect()
+            let field = |name: &&str, is_set: bool| HiddenField { name: (*name).to_owned(), is_set };
+            let secrets = SECRETS.iter().map(|name| field(name, row.secret(name).is_some()));
+            let others = registry::get().noun(Family::Remote, &row.pulp_type).map_or(&[][..], Noun::written_elsewhere);
+            secrets.chain(others.iter().map(|name| field(name, false))).collect()
         };
         let body = |row: &remote::Model| Body {
             name: row.name.clone(),

@@ -124,7 +124,9 @@ async fn overlaid<M: Writable>(app: &App, noun: &Noun, row: &M::Model, given: &O
     let mut state = object::<M>(&Reader::of_task(app), noun, row.id()).await?.unwrap_or_default();
     let same =
         |state: &Object| given.iter().all(|(name, value)| state.get(name).is_none_or(|now| same_value(now, value)));
-    if same(&state) && !M::changes_secret(app, row, given) {
+    // What such a field changes, another one shows.
+    let elsewhere = noun.written_elsewhere().iter().any(|name| given.contains_key(*name));
+    if same(&state) && !elsewhere && !M::changes_secret(app, row, given) {
         return Ok(None);
     }
     state.extend(given.clone());

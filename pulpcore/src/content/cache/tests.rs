@@ -105,7 +105,7 @@ fn what_is_stale_ends_when_the_settings_say() {
     let second = Duration::from_secs(1);
     let terms = Terms { fresh: second * 600, stale: second * 3600 };
     let begun = Begun { epoch: 0, at: Instant::now() };
-    let kept = Kept { found: (), begun, unheard: OnceLock::new() };
+    let kept = Kept { found: (), begun, unheard: OnceLock::new(), made: OnceLock::new() };
     let after = |seconds: u32| kept.age(begun.at + second * seconds, terms);
     assert_eq!((after(0), after(599)), (Some(Age::Fresh), Some(Age::Fresh)));
     assert_eq!((after(600), after(4199), after(4200)), (Some(Age::Stale), Some(Age::Stale), None));

@@ -7,6 +7,7 @@ mod open;
 mod open_through;
 mod push;
 mod remove;
+mod sign;
 
 use pulpcore::error::Result;
 use pulpcore::models::{state, task, user};
@@ -15,8 +16,10 @@ use pulpcore::plugin::{LiveCx, Task};
 pub use self::expire::ExpireUploads;
 pub use self::open::Open;
 pub use self::open_through::OpenThrough;
+pub(super) use self::open_through::whole;
 pub use self::push::Push;
 pub use self::remove::Remove;
+pub use self::sign::Sign;
 use super::errors::{Answer, Failure};
 
 /// Runs a task and waits for its end. If it fails, `refuse` draws the sentence that says why.

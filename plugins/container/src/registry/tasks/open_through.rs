@@ -1,5 +1,6 @@
 //! A name of another registry that somebody pulls for the first time.
 
+use pulpcore::app::App;
 use pulpcore::db::now;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{Labels, distribution, remote, repository};
@@ -46,11 +47,10 @@ impl Task for OpenThrough {
             // Somebody else was faster.
             return Ok(());
         }
-        let gone = || Error::NotFound("The pull-through distribution is gone, or has no remote.".to_owned());
-        let above = distribution::Entity::find_by_id(self.distribution).one(cx.db().read()).await?.ok_or_else(gone)?;
+        let (above, whole) = whole(cx.app(), self.distribution, &self.upstream_name).await?;
         let private = ContainerPullThroughDistribution::find_by_id(self.distribution).one(cx.db().read()).await?;
         let private = private.ok_or_else(gone)?.private;
-        let remote = self.remote(&cx, above.remote_id.ok_or_else(gone)?).await?.ok_or_else(gone)?;
+        let remote = self.remote(&cx, whole).await?.ok_or_else(gone)?;
         let repository = self.repository(&cx, remote).await?;
         let guard = above.content_guard_id;
         let made = json!({
@@ -75,15 +75,34 @@ impl Task for OpenThrough {
 
 register!(TaskKind::of::<OpenThrough>());
 
+fn gone() -> Error {
+    Error::NotFound("The pull-through distribution is gone, or has no remote.".to_owned())
+}
+
+/// A pull-through distribution and its remote, if that wants a name.
+///
+/// # Errors
+/// [`Error::NotFound`] if it does not, or if either is gone.
+pub(in crate::registry) async fn whole(
+    app: &App,
+    distribution: Uuid,
+    upstream_name: &str,
+) -> Result<(distribution::Model, remote::Model)> {
+    let db = app.db.read();
+    let above = distribution::Entity::find_by_id(distribution).one(db).await?.ok_or_else(gone)?;
+    let id = above.remote_id.ok_or_else(gone)?;
+    let remote = remote::Entity::find_by_id(id).one(db).await?.ok_or_else(gone)?;
+    let patterns = ContainerPullThroughRemote::find_by_id(id).one(db).await?.unwrap_or_default();
+    let (includes, excludes) = (patterns.includes.unwrap_or_default().0, patterns.excludes.unwrap_or_default().0);
+    match wanted(upstream_name, &includes, &excludes) {
+        true => Ok((above, remote)),
+        false => Err(Error::NotFound(format!("'{upstream_name}' is not pulled through."))),
+    }
+}
+
 impl OpenThrough {
     /// The remote of the name: that of the whole with a name of its own.
-    async fn remote(&self, cx: &TaskCx, whole: Uuid) -> Result<Option<Uuid>> {
-        let Some(row) = remote::Entity::find_by_id(whole).one(cx.db().read()).await? else { return Ok(None) };
-        let patterns = ContainerPullThroughRemote::find_by_id(whole).one(cx.db().read()).await?.unwrap_or_default();
-        let (includes, excludes) = (patterns.includes.unwrap_or_default().0, patterns.excludes.unwrap_or_default().0);
-        if !wanted(&self.upstream_name, &includes, &excludes) {
-            return Err(Error::NotFound(format!("'{}' is not pulled through.", self.upstream_name)));
-        }
+    async fn remote(&self, cx: &TaskCx, row: remote::Model) -> Result<Option<Uuid>> {
         let same = remote::Entity::find().filter(remote::Column::PulpDomainId.eq(cx.domain()));
         if let Some(found) = same.filter(remote::Column::Name.eq(&self.name)).one(cx.db().read()).await? {
             // Left by one who came no further.

@@ -11,6 +11,7 @@ mod pull_through;
 mod push_blobs;
 mod push_manifests;
 mod roles;
+mod signatures;
 
 use axum::http::Method;
 use pulp_container::manifest::media_type;
@@ -20,12 +21,18 @@ use pulpcore::testkit::{Answer, TestPulp};
 use serde_json::{Value, json};
 
 /// Sends a request of the administrator, with a body and headers.
-async fn ask(pulp: &TestPulp, method: &str, path: &str, body: impl Into<Vec<u8>>, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn ask(
+    pulp: &TestPulp,
+    method: &str,
+    path: &str,
+    body: impl Into<Vec<u8>>,
+    headers: &[(&str, &str)],
+) -> Answer {
     let request = pulp.request(method.parse::<Method>().unwrap(), path).body(body.into());
     pulp.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
 
-async fn get(pulp: &TestPulp, path: &str) -> Answer {
+pub(crate) async fn get(pulp: &TestPulp, path: &str) -> Answer {
     ask(pulp, "GET", path, "", &[]).await
 }
 
@@ -67,7 +74,7 @@ async fn put(pulp: &TestPulp, name: &str, reference: &str, manifest: &Value) -> 
 const CONFIG: &str = r#"{"architecture":"amd64","os":"linux","config":{"Labels":{"made-by":"hand"}}}"#;
 
 /// Pushes an image with one layer under a tag; the manifest and its digest.
-async fn push_image(pulp: &TestPulp, name: &str, tag: &str, layer: &str) -> (Value, String) {
+pub(crate) async fn push_image(pulp: &TestPulp, name: &str, tag: &str, layer: &str) -> (Value, String) {
     push_blob(pulp, name, CONFIG).await;
     push_blob(pulp, name, layer).await;
     let manifest = manifest(CONFIG, &[layer]);
@@ -79,7 +86,7 @@ async fn push_image(pulp: &TestPulp, name: &str, tag: &str, layer: &str) -> (Val
 
 /// Expects a refusal with this status and code; what it says.
 #[track_caller]
-fn refused(answer: Answer, status: u16, code: &str) -> String {
+pub(crate) fn refused(answer: Answer, status: u16, code: &str) -> String {
     let answer = answer.expect(status);
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("docker-distribution-api-version"), "registry/2.0");

@@ -3,7 +3,7 @@
 use pulp_container::manifest::media_type;
 use pulpcore::both_databases;
 
-use super::{CONFIG, ask, get, push_image, refused, sha256};
+use super::{CONFIG, ask, get, push_blob, push_image, refused, sha256};
 
 both_databases!(end_1_the_registry_says_that_it_is_one, |pulp| {
     let answer = get(pulp, "/v2/").await.expect(200);
@@ -32,6 +32,21 @@ both_databases!(end_2_a_blob_is_read_by_its_digest, |pulp| {
     ask(pulp, "HEAD", &format!("/v2/a/b/blobs/{missing}"), "", &[]).await.expect(404);
     refused(get(pulp, "/v2/a/b/blobs/sha256:12").await, 400, "DIGEST_INVALID");
     refused(get(pulp, &format!("/v2/a/c/blobs/{digest}")).await, 404, "NAME_UNKNOWN");
+});
+
+both_databases!(end_2_a_large_blob_comes_out_as_it_went_in, |pulp| {
+    let large: String = (0..400_000).map(|line| format!("{line:07}\n")).collect();
+    push_image(pulp, "a/b", "latest", &large).await;
+    let pending = format!("{large} in no version yet");
+    push_blob(pulp, "a/b", &pending).await;
+    let path = |text: &str| format!("/v2/a/b/blobs/{}", sha256(text));
+    for (from, to) in [(0, large.len()), (9, 2_000_001), (large.len() - 600_000, large.len())] {
+        let range = format!("bytes={from}-{}", to - 1);
+        let part = ask(pulp, "GET", &path(&large), "", &[("Range", &range)]).await.expect(206);
+        assert!(part.text() == large[from..to], "{range}");
+        assert!(get(pulp, &path(&large)).await.expect(200).text() == large);
+        assert!(get(pulp, &path(&pending)).await.expect(200).text() == pending);
+    }
 });
 
 both_databases!(end_3_a_manifest_is_read_by_tag_and_by_digest_byte_for_byte, |pulp| {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{anonymous, ask, get, refused};
 use crate::common::href;
-use crate::upstream::{NAME, Registry, text};
+use crate::upstream::{NAME, Registry, digest, text};
 
 /// Stands for the whole registry below `cache`.
 async fn offer(pulp: &TestPulp, registry: &Registry, more: serde_json::Value) {
@@ -51,6 +51,22 @@ both_databases!(a_user_pulls_a_name_through_and_then_anybody_pulls_it, |pulp| {
     );
     let made = pulp.get("distributions/container/pull-through/").await.results();
     assert_eq!(made[0]["distributions"].as_array().map(Vec::len), Some(1));
+});
+
+both_databases!(nothing_is_made_of_a_name_that_upstream_lacks, |pulp| {
+    let registry = Registry::start().await;
+    registry.tag("latest", &registry.image("hello", "amd64"));
+    offer(pulp, &registry, json!({ "excludes": ["secret/*"] })).await;
+    let unknown = digest(b"unknown");
+    for path in [&manifest("other"), &manifest(&unknown), "/v2/cache/no/such/manifests/latest"] {
+        refused(get(pulp, path).await, 404, "MANIFEST_UNKNOWN");
+    }
+    registry.require_login("somebody", "else");
+    refused(get(pulp, &manifest("latest")).await, 404, "MANIFEST_UNKNOWN");
+    for kind in ["repositories", "remotes", "distributions"] {
+        let made = pulp.get(&format!("{kind}/container/container/")).await.results();
+        assert_eq!(made, Vec::<serde_json::Value>::new(), "{kind}");
+    }
 });
 
 both_databases!(a_tag_that_moved_upstream_moves_here_and_stays_when_upstream_is_gone, |pulp| {
