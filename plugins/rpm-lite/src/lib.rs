@@ -2,6 +2,10 @@
 //!
 //! | to learn | read |
 //! | --- | --- |
+//! | what a package is to a repository | [`package`], [`nevra`], [`version`] |
+//! | what an `.rpm` file says of itself | [`header`] |
+//! | what a repository's metadata says, in and out | [`metadata`] |
+//! | how files are compressed, and what is refused | [`compression`] |
 
 use pulpcore::plugin::{Plugin, register};
 
@@ -14,4 +18,10 @@ register!(Plugin {
     migrations: migrations::all,
 });
 
+pub mod compression;
+pub mod header;
+pub mod metadata;
 mod migrations;
+pub mod nevra;
+pub mod package;
+pub mod version;
