@@ -12,11 +12,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::json::Raw;
+use crate::metadata::updateinfo::{Collection, CollectionPackage, Module};
 use crate::models::{
     Modulemd, Package, PackageCategory, PackageEnvironment, PackageGroup, UpdateRecord, modulemd, modulemd_packages,
     package, package_category, package_environment, package_group, update_record,
 };
-use crate::serializers::UpdateCollection;
 
 /// The keys of a list for one statement, beside those of a version.
 fn some<T>(all: &[T]) -> std::slice::Chunks<'_, T> {
@@ -63,6 +63,14 @@ pub(crate) async fn of(
 type Nevra = [String; 5];
 type Nsvca = [String; 5];
 
+fn nevra(package: CollectionPackage) -> Nevra {
+    [package.name, package.epoch, package.version, package.release, package.arch]
+}
+
+fn nsvca(module: Module) -> Nsvca {
+    [module.name, module.stream, module.version.to_string(), module.context, module.arch]
+}
+
 async fn of_advisories(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<(BTreeSet<Nevra>, BTreeSet<Nsvca>)> {
     let (mut packages, mut modules) = (BTreeSet::new(), BTreeSet::new());
     for units in some(units) {
@@ -74,10 +82,9 @@ async fn of_advisories(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<(BTr
             .all(db)
             .await?;
         for row in rows {
-            for collection in row.read::<Vec<UpdateCollection>>()? {
-                let package = |p: crate::serializers::UpdatePackage| [p.name, p.epoch, p.version, p.release, p.arch];
-                packages.extend(collection.packages.into_iter().map(package));
-                modules.extend(collection.module.map(|m| [m.name, m.stream, m.version, m.context, m.arch]));
+            for collection in row.read::<Vec<Collection>>()? {
+                packages.extend(collection.packages.into_iter().map(nevra));
+                modules.extend(collection.module.map(nsvca));
             }
         }
     }

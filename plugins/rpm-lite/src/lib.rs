@@ -10,21 +10,32 @@
 //! | what clients send and see | [`serializers`] |
 //! | which URLs there are | [`viewsets`] |
 //! | what happens in the background | [`tasks`], one task a file |
+//! | what a sync takes from a remote | `sync` |
 //! | what a copy takes along | `children`, `solver` |
 //! | what is true of every version | [`versions`] |
 //! | what becomes of advisories with one name | [`advisory`] |
-//! | how versions of packages are sorted | [`evr`] |
+//! | how versions of packages are sorted | [`version`] |
+//! | what a package is to a repository | [`package`], [`nevra`] |
+//! | what an `.rpm` file says of itself | [`header`] |
+//! | what a repository's metadata says, in and out | [`metadata`] |
+//! | how files are compressed, and what is refused | [`compression`] |
 
 pub mod advisory;
 mod children;
-pub mod evr;
+pub mod compression;
+pub mod header;
 pub mod json;
+pub mod metadata;
 mod migrations;
 pub mod models;
+pub mod nevra;
+pub mod package;
 pub mod serializers;
 mod solver;
 mod sql;
+mod sync;
 pub mod tasks;
+pub mod version;
 pub mod versions;
 pub mod viewsets;
 

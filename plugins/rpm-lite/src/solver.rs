@@ -24,10 +24,10 @@ use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use crate::evr;
 use crate::json::Raw;
 use crate::models::{Package, package};
 use crate::tasks::copy::Copied;
+use crate::version::compare_all;
 
 /// How many packages are looked at together.
 const PAGE: u64 = 500;
@@ -185,13 +185,8 @@ fn meets(need: &Need, (_, flags, epoch, version, release, _): &Dependency) -> bo
     // As dnf sees it: something without a version is not enough.
     let (Some(flags), Some(version)) = (flags, version) else { return false };
     let releases = release.as_deref().zip(bound.release.as_deref());
-    let key =
-        |epoch: &str, version: &str, release: Option<&str>| evr::sort_key(epoch, version, release.unwrap_or_default());
-    let order = key(epoch.as_deref().unwrap_or("0"), version, releases.map(|(own, _)| own)).cmp(&key(
-        &bound.epoch,
-        &bound.version,
-        releases.map(|(_, wanted)| wanted),
-    ));
+    let own = (epoch.as_deref().unwrap_or("0"), version.as_str(), releases.map_or("", |(own, _)| own));
+    let order = compare_all(own, (&bound.epoch, &bound.version, releases.map_or("", |(_, wanted)| wanted)));
     match order {
         // Both reach to this version itself.
         Ordering::Equal => {

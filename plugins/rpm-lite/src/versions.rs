@@ -14,6 +14,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryF
 use uuid::Uuid;
 
 use crate::advisory::{Outcome, resolve};
+use crate::metadata::updateinfo::Advisory;
 use crate::models::{RpmRepository, UpdateRecord, modulemd_packages, package, update_record};
 
 /// Completes a version.
@@ -144,24 +145,27 @@ async fn added(version: &NewVersion<'_>, rows: &[update_record::Model]) -> Resul
 /// Leaves one of some advisories with one name in the version.
 async fn settle(version: &mut NewVersion<'_>, rivals: Vec<update_record::Model>) -> Result<()> {
     let all: Vec<Uuid> = rivals.iter().map(|row| row.content_ptr_id).collect();
-    let mut rivals = rivals.into_iter();
-    let Some(mut winner) = rivals.next() else { return Ok(()) };
-    for newcomer in rivals {
-        match resolve(&winner, &newcomer)? {
-            Outcome::Keep => {}
-            Outcome::Replace => winner = newcomer,
-            Outcome::Merge(merged) => {
-                winner = *merged;
-                winner.content_ptr_id = Uuid::nil();
-            }
-        }
+    // The key of the winner, while it is one of those that are there.
+    let mut winner: Option<(Option<Uuid>, Advisory)> = None;
+    for rival in rivals {
+        let id = rival.content_ptr_id;
+        let newcomer = rival.advisory()?;
+        winner = Some(match winner {
+            None => (Some(id), newcomer),
+            Some((known, there)) => match resolve(&there, &newcomer)? {
+                Outcome::Keep => (known, there),
+                Outcome::Replace => (Some(id), newcomer),
+                Outcome::Merge(merged) => (None, *merged),
+            },
+        });
     }
-    let id = match winner.content_ptr_id {
-        nil if nil.is_nil() => {
-            let domain = version.repository().pulp_domain_id;
-            find_or_make::<UpdateRecord>(version.tx(), domain, winner).await?.0
+    let Some((id, advisory)) = winner else { return Ok(()) };
+    let id = match id {
+        Some(id) => id,
+        None => {
+            let (domain, row) = (version.repository().pulp_domain_id, update_record::Model::of(&advisory)?);
+            find_or_make::<UpdateRecord>(version.tx(), domain, row).await?.0
         }
-        known => known,
     };
     let losers: Vec<Uuid> = all.into_iter().filter(|other| *other != id).collect();
     version.remove(&losers).await?;

@@ -2,15 +2,15 @@
 
 use pulpcore::api::cx::Cx;
 use pulpcore::error::{Error, Result};
-use pulpcore::plugin::{Endpoint, Noun, register};
+use pulpcore::plugin::{Endpoint, Noun, Ref, register};
 
 use crate::models::{
     Modulemd, ModulemdDefaults, ModulemdObsolete, Package, PackageCategory, PackageEnvironment, PackageGroup,
     PackageLangpacks, RepoMetadataFile, RpmDistribution, RpmPublication, RpmRemote, RpmRepository, UpdateRecord,
 };
-use crate::serializers::{CopyBody, PruneBody};
+use crate::serializers::{CompsBody, CopyBody, PruneBody, RpmRepositorySyncUrl, SyncPolicy};
 use crate::tasks::copy::Entry;
-use crate::tasks::{Copy, Prune};
+use crate::tasks::{Copy, Prune, Synchronize, UploadComps};
 
 /// A sync and `rpm/comps/` make them.
 const POSTED: &[&str] = &["create", "upload"];
@@ -28,9 +28,43 @@ register!(Noun::content::<Modulemd>().without(AT_ONCE));
 register!(Noun::content::<ModulemdDefaults>().without(AT_ONCE));
 register!(Noun::content::<ModulemdObsolete>().without(AT_ONCE));
 register!(Noun::remote::<RpmRemote>());
-register!(Noun::repository::<RpmRepository>().actions(|| vec![copy(), prune()]));
+register!(Noun::repository::<RpmRepository>().actions(|| vec![sync(), copy(), comps(), prune()]));
 register!(Noun::publication::<RpmPublication>());
 register!(Noun::distribution::<RpmDistribution>());
+
+/// `POST …/{pulp_id}/sync/`.
+fn sync() -> Endpoint {
+    Endpoint::action::<RpmRepository, RpmRepositorySyncUrl, _, _>(
+        "sync",
+        "Sync from remote",
+        |cx: Cx, id, body| async move {
+            let RpmRepositorySyncUrl { remote, mirror, sync_policy, skip_types, optimize } = body;
+            if mirror.is_some() && sync_policy.is_some() {
+                return Err(Error::invalid_together(
+                    "Cannot use 'mirror' and 'sync_policy' options simultaneously. The 'mirror' option is deprecated, \
+                     please use 'sync_policy' only.",
+                ));
+            }
+            let default = if mirror == Some(true) { SyncPolicy::MirrorComplete } else { SyncPolicy::Additive };
+            let sync_policy = sync_policy.unwrap_or(default);
+            cx.dispatch(Synchronize { repository: Ref::new(id), remote, sync_policy, skip_types, optimize }).await
+        },
+    )
+}
+
+/// `POST rpm/comps/`.
+fn comps() -> Endpoint {
+    Endpoint::post_file::<CompsBody, _, _>(
+        "rpm/comps/",
+        "rpm_comps_upload",
+        "Upload comps.xml",
+        |cx: Cx, body, file| async move {
+            let CompsBody { repository, replace, .. } = body;
+            let replace = replace.unwrap_or_default();
+            cx.dispatch(UploadComps { artifact: file.pulp_id, repository, replace }).await
+        },
+    )
+}
 
 /// `POST rpm/copy/`.
 fn copy() -> Endpoint {

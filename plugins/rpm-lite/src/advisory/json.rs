@@ -3,10 +3,8 @@
 use pulpcore::error::{Error, Result};
 use serde::{Deserialize, Deserializer};
 
-use super::digest;
-use crate::json::Raw;
-use crate::models::update_record::Model;
-use crate::serializers::{CHECKSUM_TYPES, UpdateCollection, UpdateModule, UpdatePackage, UpdateReference};
+use crate::metadata::updateinfo::{self, Advisory, CollectionPackage, Reference};
+use crate::serializers::CHECKSUM_TYPES;
 
 /// No file is longer, in bytes.
 pub const LONGEST: i64 = 64 << 20;
@@ -47,7 +45,7 @@ struct Posted {
     #[serde(deserialize_with = "flag")]
     reboot_suggested: bool,
     pkglist: Vec<Collection>,
-    references: Vec<UpdateReference>,
+    references: Vec<Reference>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,8 +54,31 @@ struct Collection {
     name: Option<String>,
     #[serde(alias = "shortname")]
     short: Option<String>,
-    module: Option<UpdateModule>,
+    module: Option<Module>,
     packages: Vec<Package>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Module {
+    #[serde(deserialize_with = "text")]
+    name: String,
+    #[serde(deserialize_with = "text")]
+    stream: String,
+    #[serde(deserialize_with = "text")]
+    version: String,
+    #[serde(deserialize_with = "text")]
+    context: String,
+    #[serde(deserialize_with = "text")]
+    arch: String,
+}
+
+impl Module {
+    fn checked(self) -> Result<updateinfo::Module> {
+        let Self { name, stream, version, context, arch } = self;
+        let version = version.parse().map_err(|_| Error::invalid("file", "A module's version is a number."))?;
+        Ok(updateinfo::Module { name, stream, version, context, arch })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,7 +114,7 @@ struct Package {
 ///
 /// # Errors
 /// [`Error::Invalid`] on `file` if it is none.
-pub fn read(file: &[u8]) -> Result<Model> {
+pub fn read(file: &[u8]) -> Result<Advisory> {
     let invalid = |message: String| Error::invalid("file", message);
     let posted: Posted =
         serde_json::from_slice(file).map_err(|error| invalid(format!("JSON file is expected: {error}")))?;
@@ -101,7 +122,7 @@ pub fn read(file: &[u8]) -> Result<Model> {
         return Err(invalid("All 'id', 'updated_date' and 'issued_date' must be specified.".to_owned()));
     }
     let collections = posted.pkglist.into_iter().map(collection).collect::<Result<Vec<_>>>()?;
-    let mut row = Model {
+    Ok(Advisory {
         id: posted.id,
         updated_date: Some(posted.updated),
         description: posted.description,
@@ -118,30 +139,27 @@ pub fn read(file: &[u8]) -> Result<Model> {
         rights: posted.rights,
         pushcount: posted.pushcount,
         reboot_suggested: posted.reboot_suggested,
-        pkglist: Raw::of(&collections)?,
-        references: Raw::of(&posted.references)?,
-        ..Model::default()
-    };
-    row.digest = digest(&row)?;
-    Ok(row)
+        collections,
+        references: posted.references,
+    })
 }
 
-fn collection(posted: Collection) -> Result<UpdateCollection> {
-    Ok(UpdateCollection {
+fn collection(posted: Collection) -> Result<updateinfo::Collection> {
+    Ok(updateinfo::Collection {
         name: Some(posted.name.unwrap_or_default()),
         shortname: Some(posted.short.unwrap_or_default()),
-        module: posted.module,
+        module: posted.module.map(|module| module.checked()).transpose()?,
         packages: posted.packages.into_iter().map(package).collect::<Result<_>>()?,
     })
 }
 
-fn package(posted: Package) -> Result<UpdatePackage> {
+fn package(posted: Package) -> Result<CollectionPackage> {
     let sum_type = match posted.sum_type.to_ascii_lowercase().as_str() {
         "sha" => "sha1".to_owned(),
         known if known.is_empty() || CHECKSUM_TYPES.contains(&known) => known.to_owned(),
         unknown => return Err(Error::invalid("file", format!("\"{unknown}\" is an unsupported checksum type."))),
     };
-    Ok(UpdatePackage {
+    Ok(CollectionPackage {
         arch: posted.arch,
         epoch: if posted.epoch.is_empty() { "0".to_owned() } else { posted.epoch },
         filename: posted.filename,

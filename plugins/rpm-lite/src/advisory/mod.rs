@@ -9,10 +9,9 @@ use pulpcore::error::{Error, Result};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
-use crate::evr;
-use crate::json::Raw;
-use crate::models::update_record::Model;
-use crate::serializers::{UpdateCollection, UpdatePackage};
+use crate::metadata::updateinfo::{Advisory, Collection, CollectionPackage};
+use crate::nevra::Nevra;
+use crate::version;
 
 /// What becomes of two advisories with one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,21 +21,18 @@ pub enum Outcome {
     /// The newcomer takes its place.
     Replace,
     /// A third one holds the packages of both.
-    Merge(Box<Model>),
+    Merge(Box<Advisory>),
 }
-
-/// A name, an epoch, a version, a release, an architecture.
-type Nevra = (String, String, String, String, String);
 
 /// Decides between an advisory that is there and a newcomer with the same name.
 ///
 /// # Errors
 /// [`Error::Conflict`] if neither can be right: they were made for different repositories.
-pub fn resolve(there: &Model, newcomer: &Model) -> Result<Outcome> {
-    let (old, new) = (packages(there)?, packages(newcomer)?);
+pub fn resolve(there: &Advisory, newcomer: &Advisory) -> Result<Outcome> {
+    let (old, new) = (packages(there), packages(newcomer));
     let shared = old.intersection(&new).next().is_some();
     let dates = date(there).cmp(&date(newcomer));
-    let versions = evr::sort_key("", &there.version, "").cmp(&evr::sort_key("", &newcomer.version, ""));
+    let versions = version::compare(&there.version, &newcomer.version);
     // The date decides, and the version where it does not.
     let newer = if dates.is_lt() || (dates.is_eq() && versions.is_lt()) { Outcome::Replace } else { Outcome::Keep };
     let same_moment = dates.is_eq() && there.version == newcomer.version;
@@ -50,11 +46,11 @@ pub fn resolve(there: &Model, newcomer: &Model) -> Result<Outcome> {
              Advisory id: {}",
             there.id
         ))),
-        (true, false) => Ok(Outcome::Merge(Box::new(merge(there, newcomer)?))),
+        (true, false) => Ok(Outcome::Merge(Box::new(merge(there, newcomer)))),
         (false, true) => Ok(newer),
         (false, false) => {
-            let names: BTreeSet<&str> = old.iter().map(|package| package.0.as_str()).collect();
-            if new.iter().any(|package| names.contains(package.0.as_str())) {
+            let names: BTreeSet<&str> = old.iter().map(|package| package.name).collect();
+            if new.iter().any(|package| names.contains(package.name)) {
                 return Ok(newer);
             }
             Err(Error::Conflict(format!(
@@ -68,27 +64,17 @@ pub fn resolve(there: &Model, newcomer: &Model) -> Result<Outcome> {
     }
 }
 
-/// The digest of what an advisory says: two that say the same are one.
-///
-/// # Errors
-/// Never: a row has JSON.
-pub fn digest(row: &Model) -> Result<String> {
-    let said = (
-        [&row.id, &row.description, &row.issued_date, &row.fromstr, &row.status, &row.title, &row.summary],
-        [&row.version, &row.kind, &row.severity, &row.solution, &row.release, &row.rights, &row.pushcount],
-        (&row.updated_date, row.reboot_suggested, &row.pkglist, &row.references),
-    );
-    Ok(crate::digest(&serde_json::to_string(&said)?))
+fn packages(advisory: &Advisory) -> BTreeSet<Nevra<'_>> {
+    advisory.collections.iter().flat_map(|collection| &collection.packages).map(nevra).collect()
 }
 
-fn packages(row: &Model) -> Result<BTreeSet<Nevra>> {
-    let collections: Vec<UpdateCollection> = row.pkglist.read()?;
-    let nevra = |package: UpdatePackage| (package.name, package.epoch, package.version, package.release, package.arch);
-    Ok(collections.into_iter().flat_map(|collection| collection.packages).map(nevra).collect())
+fn nevra(package: &CollectionPackage) -> Nevra<'_> {
+    let CollectionPackage { name, epoch, version, release, arch, .. } = package;
+    Nevra { name, epoch, version, release, arch }
 }
 
 /// When it was last changed, or issued. Publishers write dates, dates with times, and seconds.
-fn date(row: &Model) -> Option<OffsetDateTime> {
+fn date(row: &Advisory) -> Option<OffsetDateTime> {
     let text = row.updated_date.as_deref().filter(|text| !text.is_empty()).unwrap_or(&row.issued_date);
     moment(text.trim())
 }
@@ -111,21 +97,18 @@ fn moment(text: &str) -> Option<OffsetDateTime> {
 }
 
 /// One with the collections of both; those without packages are left out, and no two have one name.
-fn merge(there: &Model, newcomer: &Model) -> Result<Model> {
-    let mut collections: Vec<UpdateCollection> = there.pkglist.read()?;
-    collections.extend(newcomer.pkglist.read::<Vec<UpdateCollection>>()?);
-    collections.retain(|collection| !collection.packages.is_empty());
+fn merge(there: &Advisory, newcomer: &Advisory) -> Advisory {
+    let both = there.collections.iter().chain(&newcomer.collections);
+    let mut collections: Vec<Collection> = both.filter(|collection| !collection.packages.is_empty()).cloned().collect();
     let mut seen = BTreeSet::new();
     for collection in &mut collections {
         let name = collection.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "collection".to_owned());
         let own = base(&name);
-        let unique = [name.clone()].into_iter().chain((0..).map(|n| format!("{own}_{n}")));
+        let mut unique = [name.clone()].into_iter().chain((0..).map(|n| format!("{own}_{n}")));
         // There are fewer collections than numbers.
-        collection.name = unique.into_iter().find(|name| seen.insert(name.clone()));
+        collection.name = unique.find(|name| seen.insert(name.clone()));
     }
-    let mut merged = Model { pkglist: Raw::of(&collections)?, ..there.clone() };
-    merged.digest = digest(&merged)?;
-    Ok(merged)
+    Advisory { collections, ..there.clone() }
 }
 
 /// A name without the number that a merge before this one gave it.
@@ -140,23 +123,22 @@ fn base(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn advisory(date: &str, version: &str, packages: &[&str]) -> Model {
+    fn advisory(date: &str, version: &str, packages: &[&str]) -> Advisory {
         let package = |text: &&str| {
             let (name, version) = text.split_once('=').unwrap();
-            UpdatePackage { name: name.to_owned(), version: version.to_owned(), ..UpdatePackage::default() }
+            CollectionPackage { name: name.to_owned(), version: version.to_owned(), ..CollectionPackage::default() }
         };
-        let collection = UpdateCollection {
+        let collection = Collection {
             name: Some("main".to_owned()),
             packages: packages.iter().map(package).collect(),
-            ..UpdateCollection::default()
+            ..Collection::default()
         };
-        Model {
+        Advisory {
             id: "A".to_owned(),
             updated_date: Some(date.to_owned()),
             version: version.to_owned(),
-            pkglist: Raw::of(&[collection]).unwrap(),
-            references: Raw::list(),
-            ..Model::default()
+            collections: vec![collection],
+            ..Advisory::default()
         }
     }
 
@@ -193,10 +175,9 @@ mod tests {
         let Outcome::Merge(merged) = resolve(&base, &debug).unwrap() else { panic!("not merged") };
         let third = advisory("2026-01-01", "1", &["a-source=1"]);
         let Outcome::Merge(merged) = resolve(&merged, &third).unwrap() else { panic!("not merged") };
-        let collections: Vec<UpdateCollection> = merged.pkglist.read().unwrap();
-        let names: Vec<_> = collections.iter().map(|collection| collection.name.clone().unwrap()).collect();
+        let names: Vec<_> = merged.collections.iter().map(|collection| collection.name.clone().unwrap()).collect();
         assert_eq!(names, ["main", "main_0", "main_1"]);
-        assert_ne!(merged.digest, base.digest);
+        assert_ne!(merged.digest(), base.digest());
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! Packages: what a header says, and where metadata found the file.
 
+use pulpcore::app::App;
+use pulpcore::error::{Error, Result};
 use pulpcore::models::{artifact, content, content_artifact};
-use pulpcore::plugin::{Content, Detail, Filters};
+use pulpcore::plugin::{Content, Detail, Filters, Upload};
 use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
+use crate::header::{BadPackage, OfFile, Rpm};
 use crate::json::Raw;
+use crate::nevra::Nevra;
+use crate::package::Package;
 use crate::serializers::{CHECKSUM_TYPES, PackageBody};
+use crate::sync::reading::{Waiting, apart};
+use crate::version;
 
 /// One row. The lists are JSON as clients see them (see [`PackageBody`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
@@ -28,7 +35,7 @@ pub struct Model {
     pub release: String,
     /// The architecture; `src` for a source package.
     pub arch: String,
-    /// The three of them as a text that sorts as rpm does ([`evr::sort_key`]).
+    /// The three of them as a text that sorts as rpm does ([`version::sort_key`]).
     pub evr: String,
     /// The digest of the file, in lower-case hex.
     #[sea_orm(column_name = "pkgId")]
@@ -104,6 +111,108 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    /// The row of a package. Where it stands in a repository is the repository's affair: its location is its own name.
+    ///
+    /// # Errors
+    /// Never: a package has JSON.
+    pub fn of(package: &Package) -> Result<Self> {
+        let name = Nevra {
+            name: &package.name,
+            epoch: &package.epoch,
+            version: &package.version,
+            release: &package.release,
+            arch: &package.arch,
+        };
+        Ok(Self {
+            name: package.name.clone(),
+            epoch: package.epoch.clone(),
+            version: package.version.clone(),
+            release: package.release.clone(),
+            arch: package.arch.clone(),
+            // In hexadecimal, so that every collation agrees.
+            evr: hex::encode(version::sort_key(&package.epoch, &package.version, &package.release)),
+            pkg_id: package.pkg_id.clone(),
+            checksum_type: if package.checksum_type == "sha" {
+                "sha1".to_owned()
+            } else {
+                package.checksum_type.clone()
+            },
+            summary: package.summary.clone(),
+            description: package.description.clone(),
+            url: package.url.clone(),
+            changelogs: Raw::of(&package.changelogs)?,
+            files: Raw::of(&package.files)?,
+            requires: Raw::of(&package.requires)?,
+            provides: Raw::of(&package.provides)?,
+            conflicts: Raw::of(&package.conflicts)?,
+            obsoletes: Raw::of(&package.obsoletes)?,
+            suggests: Raw::of(&package.suggests)?,
+            enhances: Raw::of(&package.enhances)?,
+            recommends: Raw::of(&package.recommends)?,
+            supplements: Raw::of(&package.supplements)?,
+            location_base: String::new(),
+            location_href: name.file_name(),
+            rpm_buildhost: package.rpm_buildhost.clone(),
+            rpm_group: package.rpm_group.clone(),
+            rpm_license: package.rpm_license.clone(),
+            rpm_packager: package.rpm_packager.clone(),
+            rpm_sourcerpm: package.rpm_sourcerpm.clone(),
+            rpm_vendor: package.rpm_vendor.clone(),
+            rpm_header_start: Some(package.rpm_header_start),
+            rpm_header_end: Some(package.rpm_header_end),
+            size_archive: Some(package.size_archive),
+            size_installed: Some(package.size_installed),
+            size_package: Some(package.size_package),
+            time_build: Some(package.time_build),
+            time_file: Some(package.time_file),
+            ..Self::default()
+        })
+    }
+
+    /// The package again, as metadata is made of it.
+    ///
+    /// # Errors
+    /// If the row does not hold what was written.
+    pub fn package(self) -> Result<Package> {
+        Ok(Package {
+            changelogs: self.changelogs.read()?,
+            files: self.files.read()?,
+            requires: self.requires.read()?,
+            provides: self.provides.read()?,
+            conflicts: self.conflicts.read()?,
+            obsoletes: self.obsoletes.read()?,
+            suggests: self.suggests.read()?,
+            enhances: self.enhances.read()?,
+            recommends: self.recommends.read()?,
+            supplements: self.supplements.read()?,
+            name: self.name,
+            epoch: self.epoch,
+            version: self.version,
+            release: self.release,
+            arch: self.arch,
+            pkg_id: self.pkg_id,
+            checksum_type: self.checksum_type,
+            summary: self.summary,
+            description: self.description,
+            url: self.url,
+            location_base: self.location_base,
+            location_href: self.location_href,
+            rpm_buildhost: self.rpm_buildhost,
+            rpm_group: self.rpm_group,
+            rpm_license: self.rpm_license,
+            rpm_packager: self.rpm_packager,
+            rpm_sourcerpm: self.rpm_sourcerpm,
+            rpm_vendor: self.rpm_vendor,
+            rpm_header_start: self.rpm_header_start.unwrap_or_default(),
+            rpm_header_end: self.rpm_header_end.unwrap_or_default(),
+            size_archive: self.size_archive.unwrap_or_default(),
+            size_installed: self.size_installed.unwrap_or_default(),
+            size_package: self.size_package.unwrap_or_default(),
+            time_build: self.time_build.unwrap_or_default(),
+            time_file: self.time_file.unwrap_or_default(),
+        })
+    }
+
     /// `name-epoch:version-release.arch`, with the epoch also where it is 0: how modules name what they hold.
     pub fn nevra(&self) -> String {
         nevra(&self.name, &self.epoch, &self.version, &self.release, &self.arch)
@@ -112,7 +221,7 @@ impl Model {
 
 /// `name-epoch:version-release.arch`.
 pub(crate) fn nevra(name: &str, epoch: &str, version: &str, release: &str, arch: &str) -> String {
-    format!("{name}-{epoch}:{version}-{release}.{arch}")
+    Nevra { name, epoch, version, release, arch }.to_string()
 }
 
 impl Detail for Entity {
@@ -204,7 +313,36 @@ impl Content for Entity {
     ];
     const REPO_KEY: &'static [Column] =
         &[Column::Name, Column::Epoch, Column::Version, Column::Release, Column::Arch, Column::LocationHref];
+
+    async fn from_post(app: &App, body: PackageBody, file: Option<&artifact::Model>) -> Result<Upload<Model>> {
+        let file = file.ok_or_else(|| Error::invalid("file", "This field is required."))?;
+        let bytes = Waiting::of(app.storage.read(&file.file, None).await?.body);
+        let known = OfFile {
+            pkg_id: file.sha256.clone(),
+            checksum_type: "sha256".to_owned(),
+            location_href: String::new(),
+            size: file.size.unsigned_abs(),
+            time: file.pulp_created.unix_timestamp(),
+        };
+        let (package, signers) = apart(move || {
+            let invalid = |error: BadPackage| Error::invalid("file", format!("RPM file cannot be parsed: {error}"));
+            let mut bytes = std::io::BufReader::new(bytes);
+            let rpm = Rpm::read(&mut bytes).map_err(invalid)?;
+            rpm.verify_payload(&mut bytes).map_err(invalid)?;
+            let mut package = rpm.package(known).map_err(invalid)?;
+            package.condense(KEPT_CHANGELOGS);
+            Ok((package, rpm.signing_keys().map_err(invalid)?))
+        })
+        .await?;
+        let mut row = Model::of(&package)?;
+        row.signing_keys = if signers.is_empty() { None } else { Some(Raw::of(&signers)?) };
+        let relative_path = body.relative_path.unwrap_or_else(|| row.location_href.clone());
+        Ok(Upload { row, relative_path })
+    }
 }
+
+/// How many changes of a package are kept, as in Pulp (`KEEP_CHANGELOG_LIMIT`).
+pub(crate) const KEPT_CHANGELOGS: Option<usize> = Some(10);
 
 /// Packages with a file of which this is true.
 fn with_file(condition: sea_orm::sea_query::SimpleExpr) -> Condition {

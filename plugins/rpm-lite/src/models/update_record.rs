@@ -8,6 +8,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::advisory;
 use crate::json::Raw;
+use crate::metadata::updateinfo::Advisory;
 use crate::serializers::UpdateRecordBody;
 
 /// One row.
@@ -52,9 +53,9 @@ pub struct Model {
     pub pushcount: String,
     /// Whether a restart is advised.
     pub reboot_suggested: bool,
-    /// Its collections of packages: a list of [`crate::serializers::UpdateCollection`].
+    /// Its collections of packages, as [`Advisory::collections`].
     pub pkglist: Raw,
-    /// What it refers to: a list of [`crate::serializers::UpdateReference`].
+    /// What it refers to, as [`Advisory::references`].
     pub references: Raw,
     /// The digest of all of it.
     pub digest: String,
@@ -65,6 +66,64 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The row of an advisory.
+    ///
+    /// # Errors
+    /// Never: an advisory has JSON.
+    pub fn of(advisory: &Advisory) -> Result<Self> {
+        Ok(Self {
+            id: advisory.id.clone(),
+            updated_date: advisory.updated_date.clone(),
+            description: advisory.description.clone(),
+            issued_date: advisory.issued_date.clone(),
+            fromstr: advisory.fromstr.clone(),
+            status: advisory.status.clone(),
+            title: advisory.title.clone(),
+            summary: advisory.summary.clone(),
+            version: advisory.version.clone(),
+            kind: advisory.kind.clone(),
+            severity: advisory.severity.clone(),
+            solution: advisory.solution.clone(),
+            release: advisory.release.clone(),
+            rights: advisory.rights.clone(),
+            pushcount: advisory.pushcount.clone(),
+            reboot_suggested: advisory.reboot_suggested,
+            pkglist: Raw::of(&advisory.collections)?,
+            references: Raw::of(&advisory.references)?,
+            digest: advisory.digest(),
+            ..Self::default()
+        })
+    }
+
+    /// The advisory again, as metadata is made of it.
+    ///
+    /// # Errors
+    /// If the row does not hold what was written.
+    pub fn advisory(self) -> Result<Advisory> {
+        Ok(Advisory {
+            collections: self.pkglist.read()?,
+            references: self.references.read()?,
+            id: self.id,
+            updated_date: self.updated_date,
+            description: self.description,
+            issued_date: self.issued_date,
+            fromstr: self.fromstr,
+            status: self.status,
+            title: self.title,
+            summary: self.summary,
+            version: self.version,
+            kind: self.kind,
+            severity: self.severity,
+            solution: self.solution,
+            release: self.release,
+            rights: self.rights,
+            pushcount: self.pushcount,
+            reboot_suggested: self.reboot_suggested,
+        })
+    }
+}
 
 impl Detail for Entity {
     type Master = content::Entity;
@@ -122,6 +181,7 @@ impl Content for Entity {
             return Err(Error::invalid("file", "This file is too large to be an advisory."));
         }
         let bytes = app.storage.read(&file.file, None).await?.bytes().await?;
-        Ok(Upload { row: advisory::json::read(&bytes)?, relative_path: String::new() })
+        let row = Model::of(&advisory::json::read(&bytes)?)?;
+        Ok(Upload { row, relative_path: String::new() })
     }
 }

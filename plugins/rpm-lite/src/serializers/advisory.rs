@@ -1,5 +1,6 @@
 //! Advisories.
 
+use pulpcore::api::schema::markers::AnyObject;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -61,15 +62,15 @@ pub struct UpdateRecordBody {
     #[schema(read_only, required = false, value_type = Vec<UpdateCollection>)]
     pub pkglist: Raw,
     /// List of references
-    #[schema(read_only, required = false, value_type = Vec<pulpcore::api::schema::markers::AnyObject>)]
+    #[schema(read_only, required = false, value_type = Vec<AnyObject>)]
     pub references: Raw,
     /// Reboot suggested
     #[schema(read_only, required = false)]
     pub reboot_suggested: bool,
 }
 
-/// Some packages of an advisory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Some packages of an advisory, as [`Collection`](crate::metadata::updateinfo::Collection) writes them: for the description.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = rpm::UpdateCollectionResponse)]
 pub struct UpdateCollection {
     /// Collection name.
@@ -79,75 +80,11 @@ pub struct UpdateCollection {
     #[schema(required = true)]
     pub shortname: Option<String>,
     /// Collection modular NSVCA.
-    #[schema(required = true, value_type = Option<pulpcore::api::schema::markers::Anything>)]
-    pub module: Option<UpdateModule>,
+    #[schema(nullable = true)]
+    pub module: Raw,
     /// List of packages
-    #[schema(read_only, required = false, value_type = Vec<pulpcore::api::schema::markers::AnyObject>)]
-    pub packages: Vec<UpdatePackage>,
-}
-
-/// The module that packages of an advisory belong to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpdateModule {
-    /// The name.
-    pub name: String,
-    /// The stream.
-    pub stream: String,
-    /// The version.
-    #[serde(default)]
-    pub version: String,
-    /// The context.
-    #[serde(default)]
-    pub context: String,
-    /// The architecture.
-    #[serde(default)]
-    pub arch: String,
-}
-
-/// A package of an advisory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct UpdatePackage {
-    /// The architecture.
-    pub arch: String,
-    /// The epoch.
-    pub epoch: String,
-    /// The name of the file.
-    pub filename: String,
-    /// The name.
-    pub name: String,
-    /// Whether a restart of the machine is advised.
-    pub reboot_suggested: bool,
-    /// Whether users should log in again.
-    pub relogin_suggested: bool,
-    /// Whether a restart of what uses it is advised.
-    pub restart_suggested: bool,
-    /// The release.
-    pub release: String,
-    /// The source package.
-    pub src: String,
-    /// The digest of the file.
-    pub sum: String,
-    /// The kind of digest, as its name; empty if there is none.
-    pub sum_type: String,
-    /// The version.
-    pub version: String,
-}
-
-/// What an advisory refers to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpdateReference {
-    /// The address.
-    #[serde(default)]
-    pub href: String,
-    /// Its name there: `CVE-2026-1`.
-    #[serde(rename = "id")]
-    pub ref_id: Option<String>,
-    /// Its title.
-    pub title: Option<String>,
-    /// `bugzilla`, `cve`, `self`, …
-    #[serde(rename = "type", default)]
-    pub ref_type: String,
+    #[schema(read_only, required = false, value_type = Vec<AnyObject>)]
+    pub packages: Raw,
 }
 
 impl UpdateRecordBody {

@@ -11,7 +11,7 @@ pub mod package;
 pub mod places;
 
 pub use self::actions::{CompsBody, CopyBody, PruneBody, RpmRepositorySyncUrl, SyncPolicy};
-pub use self::advisory::{UpdateCollection, UpdateModule, UpdatePackage, UpdateRecordBody, UpdateReference};
+pub use self::advisory::UpdateRecordBody;
 pub use self::comps::{PackageCategoryBody, PackageEnvironmentBody, PackageGroupBody, PackageLangpacksBody};
 pub use self::modulemd::ModulemdBody;
 pub use self::modulemd_defaults::ModulemdDefaultsBody;

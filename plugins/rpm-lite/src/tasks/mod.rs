@@ -1,9 +1,11 @@
 //! What happens in the background, one task a file.
 
 mod add;
+mod comps;
 pub mod copy;
 pub mod prune;
 pub mod publish;
+mod synchronize;
 
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
@@ -12,9 +14,11 @@ use pulpcore::plugin::{Detail, Ref};
 use sea_orm::EntityTrait;
 
 pub use self::add::Change;
+pub use self::comps::UploadComps;
 pub use self::copy::Copy;
 pub use self::prune::Prune;
 pub use self::publish::Publish;
+pub use self::synchronize::Synchronize;
 use crate::models::RpmRepository;
 
 /// What is said of a reference to nothing, in Pulp's words.
