@@ -24,13 +24,14 @@ both_databases!(pruning_removes_what_has_a_newer_version, |pulp| {
         let answer = pulp.post("rpm/prune/", body).await.expect(202);
         let group: serde_json::Value = serde_json::from_str(&answer.text()).expect("JSON");
         let group = text(&group, "task_group");
+        let mut changes = pulp.app().queue.watch();
         loop {
             let group = pulp.get(&group).await.ok();
             let left = ["waiting", "running"].iter().any(|state| group[*state] != 0);
             if group["all_tasks_dispatched"] == true && !left {
                 return group;
             }
-            pulp.app().queue.watch().changed().await.expect("the queue lives");
+            changes.changed().await.expect("the queue lives");
         }
     };
     let group = prune(json!({ "repo_hrefs": [repository], "keep_days": 0, "dry_run": true })).await;
