@@ -11,6 +11,8 @@ pub use pulp_certguard as certguard;
 pub use pulp_container as container;
 #[cfg(feature = "file")]
 pub use pulp_file as file;
+#[cfg(feature = "rpm-lite")]
+pub use pulp_rpm_lite as rpm_lite;
 
 /// The labels of the plugins in this build. The server refuses to start if one of them did not register.
 pub const PLUGINS: &[&str] = &[
@@ -20,6 +22,8 @@ pub const PLUGINS: &[&str] = &[
     "container",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "rpm-lite")]
+    "rpm",
 ];
 
 // Where clients look for plugins: a build without one says there what it lacks. With the plugin, its line says nothing.

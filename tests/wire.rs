@@ -24,6 +24,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "tasks_core_*",
             "tasks_events_list",
             "tasks_file_*",
+            "tasks_rpm_*",
             "tasks_profile_artifacts_read",
         ],
         "Ours alone: the map of the API, typed endpoints for tasks, their events, and what was observed of them.",

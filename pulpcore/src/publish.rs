@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use futures::Stream;
-use sea_orm::sea_query::{Expr, LockType, Query};
+use sea_orm::sea_query::{Expr, LockType, OnConflict, Query};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QuerySelect};
 use uuid::Uuid;
 
 use crate::content::{checkpoints, grace};
-use crate::db::{Change, now};
+use crate::db::{Change, bulk, now};
 use crate::error::{Error, Result};
 use crate::models::{
     content_artifact, publication, published_artifact, published_metadata, repository, repository_version,
@@ -38,12 +38,21 @@ pub struct Publisher<'a> {
     checkpoint: bool,
     publish_content: bool,
     metadata: Vec<(String, Uuid)>,
+    files: Vec<(String, Uuid)>,
 }
 
 impl<'a> Publisher<'a> {
     /// Begins a publication of a version.
     pub fn new(cx: &'a TaskCx, version: repository_version::Model) -> Self {
-        Self { cx, version, pass_through: false, checkpoint: false, publish_content: false, metadata: Vec::new() }
+        Self {
+            cx,
+            version,
+            pass_through: false,
+            checkpoint: false,
+            publish_content: false,
+            metadata: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     /// The version.
@@ -70,6 +79,12 @@ impl<'a> Publisher<'a> {
     pub fn with_content(mut self) -> Self {
         self.publish_content = true;
         self
+    }
+
+    /// It lists a file of the version's content, by the key of its content artifact, at a path of its own. Of two files at one
+    /// path the first one stands.
+    pub fn list(&mut self, path: String, content_artifact: Uuid) {
+        self.files.push((path, content_artifact));
     }
 
     /// Adds a file that publishing made, streamed to the storage.
@@ -140,6 +155,16 @@ impl<'a> Publisher<'a> {
         for files in files.chunks(crate::db::rows_per_statement(3)) {
             published_metadata::Entity::insert_many(files.to_vec()).exec_without_returning(&*tx).await?;
         }
+        let once =
+            OnConflict::columns([published_artifact::Column::PublicationId, published_artifact::Column::RelativePath])
+                .do_nothing()
+                .to_owned();
+        let listed = self.files.into_iter().map(|(path, file)| published_artifact::ActiveModel {
+            publication_id: Set(id),
+            relative_path: Set(path),
+            content_artifact_id: Set(file),
+        });
+        bulk::insert(&*tx, listed.collect(), &once).await?;
         grace::published(&tx, self.cx.app(), &self.version, &made).await?;
         if self.checkpoint {
             checkpoints::retain(&tx, repository.pulp_id, repository.retain_checkpoints).await?;

@@ -57,6 +57,14 @@ pub(crate) struct Identity {
     pub(crate) pulp_last_updated: Timestamp,
 }
 
+/// Response with the href of a group of tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskGroupOperationResponse {
+    /// The href of the task group.
+    #[schema(format = "uri")]
+    pub(crate) task_group: String,
+}
+
 /// Response with the href of an asynchronous operation.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AsyncOperationResponse {

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::models::{task, user};
 use crate::plugin::{Prepared, Task};
 use crate::registry;
-use crate::tasking::{Dispatch, diagnostics, inline};
+use crate::tasking::{Dispatch, diagnostics, group, inline};
 
 /// What is to be observed of the tasks that a request dispatches.
 pub(crate) const DIAGNOSTICS: &str = "X-Task-Diagnostics";
@@ -79,6 +79,19 @@ impl Cx {
         task.prepare(&self.app).await?;
         let row = inline::dispatch(&self.app, self.on_behalf(Dispatch::new(&task)?)).await?;
         Ok(self.accepted(&row))
+    }
+
+    /// Queues a task as the first of a new group, which it may dispatch others into and has to finish
+    /// ([`TaskCx::own_group`](crate::plugin::TaskCx::own_group)); answers 202 with the group's href.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the task refuses its parameters.
+    pub async fn dispatch_group<T: Task>(&self, description: &str, mut task: T) -> Result<Response> {
+        task.prepare(&self.app).await?;
+        let group = group::open(&self.app.db, self.app.domain, description).await?;
+        inline::dispatch(&self.app, self.on_behalf(Dispatch::new(&task)?).in_group(Some(group))).await?;
+        let task_group = self.href(format_args!("task-groups/{group}/"));
+        Ok(json(StatusCode::ACCEPTED, &super::bodies::TaskGroupOperationResponse { task_group }))
     }
 
     /// Queues a task whose type is only known by name.

@@ -20,7 +20,9 @@ use super::cx::Cx;
 use super::filters::{Filters, Kind};
 use super::schema::collect;
 use super::validate::{BodySchema, Mode};
-use crate::error::Result;
+use crate::artifacts;
+use crate::error::{Error, Result};
+use crate::models::artifact;
 use crate::plugin::{Detail, Master, Noun};
 
 pub(crate) type Handler = Arc<dyn Fn(Cx) -> Pin<Box<dyn Future<Output = Result<Response>> + Send>> + Send + Sync>;
@@ -189,6 +191,65 @@ impl Endpoint {
         .answers(202, Described::of::<super::bodies::AsyncOperationResponse>())
     }
 
+    /// A `POST` at a path of the plugin's own, which begins with its label: it reads a body and answers 202 with a task, or
+    /// with what [`Endpoint::of_group`] says.
+    pub fn post<B, F, Fut>(path: &'static str, id: &'static str, summary: &str, run: F) -> Self
+    where
+        B: DeserializeOwned + ToSchema + Send + 'static,
+        F: Fn(Cx, B) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response>> + Send + 'static,
+    {
+        let schema = Arc::new(BodySchema::of::<B>());
+        Self::new(Method::POST, path, id, move |mut cx| {
+            let (run, schema) = (run.clone(), Arc::clone(&schema));
+            async move {
+                let body = cx.body(&schema, Mode::Create).await?;
+                run(cx, BodySchema::parse(body)?).await
+            }
+        })
+        .tagged(path_tag(path))
+        .about(summary)
+        .takes(Described::of::<B>())
+        .answers(202, Described::of::<super::bodies::AsyncOperationResponse>())
+    }
+
+    /// The same of a form with a file in the field `file`, which the body declares as text of the format `binary`. The file is
+    /// an artifact by then, and an orphan unless something refers to it.
+    pub fn post_file<B, F, Fut>(path: &'static str, id: &'static str, summary: &str, run: F) -> Self
+    where
+        B: DeserializeOwned + ToSchema + Send + 'static,
+        F: Fn(Cx, B, artifact::Model) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response>> + Send + 'static,
+    {
+        let schema = Arc::new(BodySchema::of::<B>());
+        Self::new(Method::POST, path, id, move |mut cx| {
+            let (run, schema) = (run.clone(), Arc::clone(&schema));
+            async move {
+                let mut input = cx.input().await?;
+                // The schema sees that there is a file, and not what is in it.
+                input.fields.remove("file");
+                if input.file.is_some() {
+                    input.fields.insert("file".to_owned(), Value::from("(the file)"));
+                }
+                let body = schema.check(input.fields, Mode::Create, input.encoding)?;
+                let file = input.file.ok_or_else(|| Error::invalid("file", "No file was submitted."))?;
+                let (file, _) = artifacts::save(&cx.app, file).await?;
+                run(cx, BodySchema::parse(body)?, file).await
+            }
+        })
+        .tagged(path_tag(path))
+        .about(summary)
+        .takes_form(Described::of::<B>())
+        .answers(202, Described::of::<super::bodies::AsyncOperationResponse>())
+    }
+
+    /// It answers with a group of tasks: see [`Cx::dispatch_group`].
+    #[must_use]
+    pub fn of_group(mut self) -> Self {
+        self.responses.clear();
+        self.answers(202, Described::of::<super::bodies::TaskGroupOperationResponse>())
+    }
+
     /// Says what it does, in a few words.
     #[must_use]
     pub fn about(mut self, summary: impl Into<String>) -> Self {
@@ -326,6 +387,15 @@ pub(crate) fn tag(noun: &Noun) -> String {
         chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
     };
     format!("{}: {}", capital(noun.family.collection()), capital(noun.endpoint))
+}
+
+/// `Rpm: Copy`, of `rpm/copy/`.
+fn path_tag(path: &str) -> String {
+    let capital = |text: &str| {
+        let mut chars = text.chars();
+        chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    };
+    path.trim_end_matches('/').split('/').map(capital).collect::<Vec<String>>().join(": ")
 }
 
 /// `OpenPGPKey` becomes `open_p_g_p_key`, as client generators for the original expect.

@@ -90,6 +90,20 @@ impl Filters {
         self
     }
 
+    /// A text that is one of these choices.
+    #[must_use]
+    pub fn choice<C: ColumnTrait>(self, column: C, choices: &'static [&'static str]) -> Self {
+        let expr = col(column);
+        let kind = Kind::Choice(choices.iter().map(|choice| (*choice).to_owned()).collect());
+        self.add(column.as_str(), kind, move |text, _| match choices.contains(&text) {
+            true => Ok(expr.clone().eq(text).into_condition()),
+            false => {
+                let message = format!("Select a valid choice. {text} is not one of the available choices.");
+                Err(Error::invalid(column.as_str(), message))
+            }
+        })
+    }
+
     /// A number with the named lookups: `""`, `ne`, `lt`, `lte`, `gt`, `gte`, `range`, `isnull`.
     #[must_use]
     pub fn number<C: ColumnTrait>(mut self, column: C, lookups: &[&'static str]) -> Self {

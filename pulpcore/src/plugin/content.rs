@@ -1,6 +1,12 @@
 //! Content units.
 
+use std::future::Future;
+
+use uuid::Uuid;
+
 use super::detail::Detail;
+use crate::app::App;
+use crate::db::Writing;
 use crate::error::{Error, Result};
 use crate::models::{artifact, content};
 
@@ -56,6 +62,33 @@ pub trait Content: Detail<Master = content::Entity> {
     /// [`crate::error::Error::Invalid`] if the file or the fields do not make a unit.
     fn from_upload(_body: Self::Body, _artifact: &artifact::Model) -> Result<Upload<Self::Model>> {
         Err(Error::invalid_together(format!("Content of type '{}' is not made of uploads.", Self::TYPE)))
+    }
+
+    /// Makes a unit of what a client posted, where the file itself must be read, or where units have none: a kind that lacks
+    /// core's fields for a file gets no artifact, and a kind that lacks `artifact` alone keeps none. Unless it says
+    /// otherwise, [`Content::from_upload`] does it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Invalid`] if the file or the fields do not make a unit.
+    fn from_post(
+        _app: &App,
+        body: Self::Body,
+        artifact: Option<&artifact::Model>,
+    ) -> impl Future<Output = Result<Upload<Self::Model>>> + Send {
+        let made = match artifact {
+            Some(artifact) => Self::from_upload(body, artifact),
+            None => Err(Error::invalid("file", "This field is required.")),
+        };
+        async move { made }
+    }
+
+    /// Runs in the transaction that saves a new unit of a post or an upload, once its row is written: the place to write
+    /// what stands in other tables. A sync has [`Session::save_each`](crate::sync::Session::save_each) for it.
+    ///
+    /// # Errors
+    /// Whatever refuses the unit.
+    fn saved(_tx: &Writing, _key: Uuid, _row: &Self::Model) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
     }
 
     /// Makes a unit from a file that was pulled through: see [`Remote::pull`](super::Remote::pull). `None` if it makes

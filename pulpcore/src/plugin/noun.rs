@@ -172,10 +172,24 @@ pub(crate) enum Hooks {
 
 pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
-    /// Finds or inserts the unit of an upload: its key, the path of its file, and whether it is new.
-    pub(crate) upload: for<'a> fn(&'a Writing, Object, &'a artifact::Model, Uuid) -> Answer<'a, Uploaded>,
+    /// Reads what a client posted; what comes of it finds or inserts the unit.
+    pub(crate) upload: for<'a> fn(&'a App, Object, Option<&'a artifact::Model>) -> Answer<'a, Box<dyn Save>>,
     /// The same for a file that was pulled through, by its path; none if no unit is made of it.
     pub(crate) pulled: for<'a> fn(&'a Writing, &'a str, &'a artifact::Model, Uuid) -> Answer<'a, Option<Uploaded>>,
+}
+
+/// A unit that was made and is not saved yet.
+pub(crate) trait Save: Send {
+    /// Finds or inserts it: its key, the path of its file, and whether it is new.
+    fn save<'a>(self: Box<Self>, tx: &'a Writing, domain: Uuid) -> Answer<'a, Uploaded>;
+}
+
+struct Unsaved<E: Content>(Upload<E::Model>);
+
+impl<E: Content> Save for Unsaved<E> {
+    fn save<'a>(self: Box<Self>, tx: &'a Writing, domain: Uuid) -> Answer<'a, Uploaded> {
+        Box::pin(found_or_made::<E>(tx, self.0, domain))
+    }
 }
 
 /// A unit that came from an upload, or was pulled through.
@@ -229,10 +243,10 @@ impl Noun {
     pub const fn content<E: Content>() -> Self {
         Self::of::<E>(Hooks::Content(ContentHooks {
             repo_key: || columns::<E>(E::REPO_KEY),
-            upload: |tx, body, artifact, domain| {
+            upload: |app, body, artifact| {
                 Box::pin(async move {
-                    let unit = E::from_upload(BodySchema::parse(body)?, artifact)?;
-                    found_or_made::<E>(tx, unit, domain).await
+                    let unit = E::from_post(app, BodySchema::parse(body)?, artifact).await?;
+                    Ok(Box::new(Unsaved::<E>(unit)) as Box<dyn Save>)
                 })
             },
             pulled: |tx, path, artifact, domain| {
@@ -470,6 +484,9 @@ fn columns<E: EntityTrait>(columns: &[E::Column]) -> Vec<String> {
 
 async fn found_or_made<E: Content>(tx: &Writing, unit: Upload<E::Model>, domain: Uuid) -> Result<Uploaded> {
     let Upload { row, relative_path } = unit;
-    let (id, new) = versions::find_or_make::<E>(tx, domain, row).await?;
+    let (id, new) = versions::find_or_make::<E>(tx, domain, row.clone()).await?;
+    if new {
+        E::saved(tx, id, &row).await?;
+    }
     Ok(Uploaded { id, relative_path, new })
 }

@@ -56,19 +56,7 @@ pub struct TaskGroup {
 
 impl TaskGroup {
     pub(super) async fn make(cx: &TaskCx, description: &str) -> Result<Self> {
-        let (id, now) = (Uuid::now_v7(), now());
-        let tx = cx.db().write().await?;
-        task_group::ActiveModel {
-            pulp_id: Set(id),
-            pulp_created: Set(now),
-            pulp_last_updated: Set(now),
-            pulp_domain_id: Set(cx.domain()),
-            description: Set(description.to_owned()),
-            all_tasks_dispatched: Set(false),
-        }
-        .insert(&*tx)
-        .await?;
-        tx.commit().await?;
+        let id = open(cx.db(), cx.domain(), description).await?;
         Ok(Self::of(cx, id))
     }
 
@@ -129,6 +117,24 @@ impl TaskGroup {
         close(&tx, self.id).await?;
         tx.commit().await
     }
+}
+
+/// Makes an empty group: its key.
+pub(crate) async fn open(db: &Db, domain: Uuid, description: &str) -> Result<Uuid> {
+    let (id, now) = (Uuid::now_v7(), now());
+    let tx = db.write().await?;
+    task_group::ActiveModel {
+        pulp_id: Set(id),
+        pulp_created: Set(now),
+        pulp_last_updated: Set(now),
+        pulp_domain_id: Set(domain),
+        description: Set(description.to_owned()),
+        all_tasks_dispatched: Set(false),
+    }
+    .insert(&*tx)
+    .await?;
+    tx.commit().await?;
+    Ok(id)
 }
 
 /// Cancels what has not ended in a group, and closes it, so that whoever still dispatches into it stops.

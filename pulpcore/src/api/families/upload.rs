@@ -36,6 +36,8 @@ use crate::versions::Modification;
 /// Where a unit's file comes from.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) enum Source {
+    /// There is none: the fields say everything.
+    Nowhere,
     /// An artifact that is there.
     Artifact(Uuid),
     /// A chunked upload that is complete.
@@ -71,7 +73,7 @@ impl Task for CreateContent {
             None => Locks::default(),
         };
         match &self.source {
-            Source::Artifact(_) | Source::Url { .. } => locks,
+            Source::Nowhere | Source::Artifact(_) | Source::Url { .. } => locks,
             Source::Upload(id) => locks.exclusive(prn("core.upload", id)),
         }
     }
@@ -79,12 +81,12 @@ impl Task for CreateContent {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let noun = registry::get().noun_of_model(&self.noun).ok_or_else(|| registry::missing(&self.noun))?;
         let artifact = match &self.source {
-            Source::Artifact(id) => artifact::Entity::find_by_id(*id).one(cx.db().read()).await?,
+            Source::Nowhere => None,
+            Source::Artifact(id) => Some(stored(cx.app(), *id).await?),
             Source::Upload(id) => Some(crate::api::resources::uploads::commit(&cx, *id, None).await?),
             Source::Url { url, config } => Some(download(cx.app(), url, config.as_deref()).await?),
         };
-        let artifact = artifact.ok_or_else(|| crate::api::not_found("Artifact"))?;
-        let (id, _) = make(cx.app(), noun, self.body, &artifact, self.labels).await?;
+        let (id, _) = make(cx.app(), noun, self.body, artifact.as_ref(), self.labels).await?;
         let unit = format!("prn:{}:{id}", noun.prn_model());
         if let Some(repository) = &self.repository {
             let change =
@@ -108,15 +110,16 @@ pub(crate) fn create_endpoints(noun: &'static Noun) -> Vec<Endpoint> {
     shape::rename(&mut upload, &direct, &["repository"]);
     let mut answer = response;
     shape::rename(&mut answer, &format!("{direct}Response"), &[]);
+    let post = Endpoint::new(Method::POST, noun.path(), operation_id(noun, "create"), move |mut cx| {
+        let schema = Arc::clone(&checker);
+        async move { create(&mut cx, noun, &schema).await }
+    });
+    let request = shape::request::<Body>(noun);
+    let post = if noun.lacks("file") { post.takes(request) } else { post.takes_form(request) };
     vec![
-        Endpoint::new(Method::POST, noun.path(), operation_id(noun, "create"), move |mut cx| {
-            let schema = Arc::clone(&checker);
-            async move { create(&mut cx, noun, &schema).await }
-        })
-        .tagged(tag(noun))
-        .about(format!("Create {}", singular(noun)))
-        .takes_form(shape::request::<Body>(noun))
-        .answers(202, Described::of::<AsyncOperationResponse>()),
+        post.tagged(tag(noun))
+            .about(format!("Create {}", singular(noun)))
+            .answers(202, Described::of::<AsyncOperationResponse>()),
         Endpoint::new(Method::POST, format!("{}upload/", noun.path()), operation_id(noun, "upload"), move |mut cx| {
             let schema = Arc::clone(&same);
             async move { upload_now(&mut cx, noun, &schema).await }
@@ -147,7 +150,7 @@ async fn posted(cx: &mut Cx, noun: &Noun, schema: &BodySchema) -> Result<Posted>
     (noun.check)(detail.clone())?;
     labels::check(&body.pulp_labels)?;
     let given = [input.file.is_some(), body.artifact.is_some(), body.upload.is_some(), body.file_url.is_some()];
-    if given.iter().filter(|given| **given).count() != 1 {
+    if given.iter().filter(|given| **given).count() != usize::from(!noun.lacks("file")) {
         return Err(Error::invalid_together("Exactly one of file_url, artifact, file, upload must be specified."));
     }
     if let Some(Link { id, .. }) = &body.repository {
@@ -174,7 +177,7 @@ async fn posted(cx: &mut Cx, noun: &Noun, schema: &BodySchema) -> Result<Posted>
             let config = body.downloader_config.as_ref().map(|config| config.sealed(&cx.app)).transpose()?;
             Source::Url { url: url.clone(), config }
         }
-        (None, None, None, None) => return Err(missing("file")),
+        (None, None, None, None) => Source::Nowhere,
     };
     Ok(Posted { body, detail, source })
 }
@@ -205,49 +208,61 @@ async fn upload_now(cx: &mut Cx, noun: &'static Noun, schema: &BodySchema) -> Re
         return Err(Error::invalid("repository", "Unexpected field"));
     }
     let artifact = match source {
-        Source::Artifact(id) => artifact::Entity::find_by_id(id).one(cx.app.db.read()).await?,
+        Source::Nowhere => None,
+        Source::Artifact(id) => Some(stored(&cx.app, id).await?),
         Source::Url { url, config } => Some(download(&cx.app, &url, config.as_deref()).await?),
         Source::Upload(_) => {
             return Err(Error::invalid("upload", "A chunked upload takes a task: post it to the collection instead."));
         }
     };
-    let artifact = artifact.ok_or_else(|| crate::api::not_found("Artifact"))?;
-    let (id, _) = make(&cx.app, noun, detail, &artifact, body.pulp_labels).await?;
+    let (id, _) = make(&cx.app, noun, detail, artifact.as_ref(), body.pulp_labels).await?;
     let object = one::<content::Entity>(cx, noun, id).await?;
     Ok(cx.created(serde_json::from_str(object.get())?))
 }
 
-/// Finds or makes the unit of an artifact; says whether it is new.
+/// The artifact with a key.
+async fn stored(app: &App, id: Uuid) -> Result<artifact::Model> {
+    let row = artifact::Entity::find_by_id(id).one(app.db.read()).await?;
+    row.ok_or_else(|| crate::api::not_found("Artifact"))
+}
+
+/// Finds or makes the unit of what was posted; says whether it is new. A kind without artifacts reads the file and keeps
+/// none of it.
 async fn make(
     app: &App,
     noun: &Noun,
     body: Map<String, Value>,
-    artifact: &artifact::Model,
+    artifact: Option<&artifact::Model>,
     labels: crate::api::bodies::LabelMap,
 ) -> Result<(Uuid, bool)> {
     let Hooks::Content(hooks) = &noun.hooks else {
         return Err(Error::internal("a content's noun has a content's hooks"));
     };
+    let unit = (hooks.upload)(app, body, artifact).await?;
     let tx = app.db.write().await?;
-    let made = (hooks.upload)(&tx, body, artifact, app.domain).await?;
-    if made.new {
-        content_artifact::ActiveModel {
-            pulp_id: Set(Uuid::now_v7()),
-            content_id: Set(made.id),
-            artifact_id: Set(Some(artifact.pulp_id)),
-            relative_path: Set(made.relative_path),
-        }
-        .insert(&*tx)
-        .await?;
-    } else {
-        // A unit that was only known to a remote has its bytes now.
-        content_artifact::Entity::update_many()
-            .col_expr(content_artifact::Column::ArtifactId, sea_orm::sea_query::Expr::value(artifact.pulp_id))
-            .filter(content_artifact::Column::ContentId.eq(made.id))
-            .filter(content_artifact::Column::RelativePath.eq(made.relative_path))
-            .filter(content_artifact::Column::ArtifactId.is_null())
-            .exec(&*tx)
+    let made = unit.save(&tx, app.domain).await?;
+    match artifact.filter(|_| !noun.lacks("artifact")) {
+        Some(artifact) if made.new => {
+            content_artifact::ActiveModel {
+                pulp_id: Set(Uuid::now_v7()),
+                content_id: Set(made.id),
+                artifact_id: Set(Some(artifact.pulp_id)),
+                relative_path: Set(made.relative_path),
+            }
+            .insert(&*tx)
             .await?;
+        }
+        // A unit that was only known to a remote has its bytes now.
+        Some(artifact) => {
+            content_artifact::Entity::update_many()
+                .col_expr(content_artifact::Column::ArtifactId, sea_orm::sea_query::Expr::value(artifact.pulp_id))
+                .filter(content_artifact::Column::ContentId.eq(made.id))
+                .filter(content_artifact::Column::RelativePath.eq(made.relative_path))
+                .filter(content_artifact::Column::ArtifactId.is_null())
+                .exec(&*tx)
+                .await?;
+        }
+        None => {}
     }
     let mut touched = content::Entity::update_many()
         .col_expr(content::Column::TimestampOfInterest, sea_orm::sea_query::Expr::value(now()))

@@ -227,6 +227,17 @@ impl Session {
         Ok(())
     }
 
+    /// Forgets what was saved, as far as the version is concerned: the remote changed, and what it offers now is declared from the
+    /// beginning.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn forget(&self) -> Result<()> {
+        let tx = self.parts.cx.db().write().await?;
+        self.draft.clear(&*tx).await?;
+        tx.commit().await
+    }
+
     /// Makes a version of everything that was saved: added to the latest version's content or, with `mirror`, instead of
     /// it. Records it as what the task made and lets the repository's plugin act on it. `None` if nothing changed.
     ///

@@ -1,0 +1,212 @@
+//! Which packages of a version are published, where they stand, and by which checksums.
+//!
+//! A repository may hold packages that clients could not tell apart: two builds of one name, epoch, version, release and
+//! architecture, or two files that would stand at one path. The one with the newer epoch, then with the later build, is
+//! published.
+
+use std::collections::HashMap;
+
+use pulpcore::error::{Error, Result};
+use pulpcore::models::repository_version;
+use pulpcore::plugin::TaskCx;
+use sea_orm::entity::prelude::*;
+use sea_orm::{FromQueryResult, Statement};
+
+use crate::nevra::Nevra;
+use crate::serializers::Layout;
+use crate::tasks::publish::How;
+
+/// A package that is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The unit.
+    pub(super) content: Uuid,
+    /// Its file: a content artifact.
+    pub(super) file: Uuid,
+    /// Where the file stands.
+    pub(super) path: String,
+    /// The kind of the checksum that it is published by.
+    pub(super) checksum_type: String,
+    /// The checksum.
+    pub(super) checksum: String,
+}
+
+/// What is known of a package before it is chosen.
+#[derive(Clone, Debug, Default, FromQueryResult)]
+struct Candidate {
+    content: Uuid,
+    file: Uuid,
+    relative_path: String,
+    name: String,
+    epoch: String,
+    version: String,
+    release: String,
+    arch: String,
+    evr: String,
+    pkg_id: String,
+    checksum_type: String,
+    time_build: i64,
+    /// The digest of the asked kind, if the file is here.
+    digest: Option<String>,
+}
+
+impl Candidate {
+    fn nevra(&self) -> Nevra<'_> {
+        let Self { name, epoch, version, release, arch, .. } = self;
+        Nevra { name, epoch, version, release, arch }
+    }
+
+    /// Whether this one stays where `other`, which comes later, would take its place.
+    fn beats(&self, other: &Self) -> bool {
+        let epoch = |candidate: &Self| candidate.epoch.parse::<u64>().unwrap_or_default();
+        (epoch(self), self.time_build) >= (epoch(other), other.time_build)
+    }
+
+    fn path(&self, layout: Layout, checksum: &str) -> Result<String> {
+        let name = self.relative_path.rsplit('/').next().filter(|name| !name.is_empty());
+        let name = name.map_or_else(|| self.nevra().file_name(), str::to_owned);
+        let letter = name.chars().take(1).flat_map(char::to_lowercase).collect::<String>();
+        Ok(match layout {
+            Layout::Flat => format!("Packages/{name}"),
+            Layout::NestedAlphabetically => format!("Packages/{letter}/{name}"),
+            Layout::NestedByDigest => {
+                let begin = checksum.get(..6).ok_or_else(|| Error::internal("a checksum has six digits at least"))?;
+                format!("Packages/{letter}/by-digest/{begin}-{name}")
+            }
+        })
+    }
+
+    fn chosen(self, path: String, checksum_type: &str) -> Chosen {
+        let (checksum_type, checksum) = match self.digest {
+            Some(digest) => (checksum_type.to_owned(), digest),
+            None => (self.checksum_type, self.pkg_id),
+        };
+        Chosen { content: self.content, file: self.file, path, checksum_type, checksum }
+    }
+}
+
+/// The packages of a version, chosen, in the order of their names and versions.
+pub(super) async fn packages(cx: &TaskCx, version: &repository_version::Model, how: &How) -> Result<Vec<Chosen>> {
+    let db = cx.db().read();
+    let asked = how.checksum_type.as_str();
+    let sql = format!(
+        "SELECT p.content_ptr_id AS content, c.pulp_id AS file, c.relative_path AS relative_path, p.name AS name, \
+           p.epoch AS epoch, p.version AS version, p.release AS release, p.arch AS arch, p.evr AS evr, \
+           p.\"pkgId\" AS pkg_id, p.checksum_type AS checksum_type, COALESCE(p.time_build, 0) AS time_build, \
+           a.{asked} AS digest \
+         FROM core_repositorycontent m \
+         JOIN rpm_package p ON p.content_ptr_id = m.content_id \
+         JOIN core_contentartifact c ON c.content_id = m.content_id \
+         LEFT JOIN core_artifact a ON a.pulp_id = c.artifact_id \
+         WHERE m.repository_id = $1 AND m.version_added <= $2 \
+           AND (m.version_removed IS NULL OR m.version_removed > $2)"
+    );
+    let values = [version.repository_id.into(), version.number.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let candidates = Candidate::find_by_statement(statement).all(db).await?;
+    choose(candidates, how.layout, asked)
+}
+
+fn choose(mut candidates: Vec<Candidate>, layout: Layout, asked: &str) -> Result<Vec<Chosen>> {
+    // Not by the database: its collation is its own affair.
+    candidates.sort_unstable_by(|left, right| {
+        let key = |one: &Candidate| (one.content, one.file);
+        (&left.name, &left.evr, &left.arch, &left.pkg_id)
+            .cmp(&(&right.name, &right.evr, &right.arch, &right.pkg_id))
+            .then_with(|| key(left).cmp(&key(right)))
+    });
+    let place = |one: &Candidate| one.path(layout, one.digest.as_deref().unwrap_or(&one.pkg_id));
+    let paths = candidates.iter().map(place).collect::<Result<Vec<String>>>()?;
+    let kept = kept(&candidates, &paths);
+    let all = candidates.into_iter().zip(paths).zip(kept);
+    Ok(all.filter(|(_, kept)| *kept).map(|((one, path), _)| one.chosen(path, asked)).collect())
+}
+
+/// Which of the candidates stay.
+fn kept(candidates: &[Candidate], paths: &[String]) -> Vec<bool> {
+    let mut kept = vec![false; candidates.len()];
+    let mut by_name: HashMap<Nevra<'_>, usize> = HashMap::with_capacity(candidates.len());
+    let mut by_path: HashMap<&str, usize> = HashMap::with_capacity(candidates.len());
+    for (number, (candidate, path)) in candidates.iter().zip(paths).enumerate() {
+        let rivals = [by_name.get(&candidate.nevra()), by_path.get(path.as_str())];
+        let rivals: Vec<usize> = rivals.into_iter().flatten().copied().filter(|rival| kept[*rival]).collect();
+        if rivals.iter().any(|rival| candidates[*rival].beats(candidate)) {
+            continue;
+        }
+        for rival in rivals {
+            kept[rival] = false;
+        }
+        kept[number] = true;
+        by_name.insert(candidate.nevra(), number);
+        by_path.insert(path, number);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(name: &str, epoch: &str, built: i64) -> Candidate {
+        Candidate {
+            content: Uuid::now_v7(),
+            name: name.to_owned(),
+            epoch: epoch.to_owned(),
+            version: "1".to_owned(),
+            release: "1".to_owned(),
+            arch: "noarch".to_owned(),
+            evr: format!("{epoch:0>5}"),
+            pkg_id: format!("{built:0>64}"),
+            checksum_type: "md5".to_owned(),
+            relative_path: format!("some/where/{name}-1-1.noarch.rpm"),
+            time_build: built,
+            ..Candidate::default()
+        }
+    }
+
+    fn paths(candidates: Vec<Candidate>, layout: Layout) -> Vec<String> {
+        choose(candidates, layout, "sha256").unwrap().into_iter().map(|one| one.path).collect()
+    }
+
+    #[test]
+    fn packages_stand_where_the_layout_says() {
+        let one = || vec![candidate("Bear", "0", 7)];
+        assert_eq!(paths(one(), Layout::Flat), ["Packages/Bear-1-1.noarch.rpm"]);
+        assert_eq!(paths(one(), Layout::NestedAlphabetically), ["Packages/b/Bear-1-1.noarch.rpm"]);
+        assert_eq!(paths(one(), Layout::NestedByDigest), ["Packages/b/by-digest/000000-Bear-1-1.noarch.rpm"]);
+        let unnamed = Candidate { relative_path: String::new(), ..candidate("bear", "1", 7) };
+        assert_eq!(paths(vec![unnamed], Layout::Flat), ["Packages/bear-1-1.noarch.rpm"]);
+    }
+
+    #[test]
+    fn a_package_is_published_by_the_asked_checksum_if_its_file_is_here() {
+        let here = Candidate { digest: Some("abcdef".repeat(8)), ..candidate("a", "0", 1) };
+        let chosen = choose(vec![candidate("b", "0", 1), here], Layout::Flat, "sha384").unwrap();
+        assert_eq!((chosen[0].checksum_type.as_str(), chosen[0].checksum.len()), ("sha384", 48));
+        assert_eq!((chosen[1].checksum_type.as_str(), chosen[1].checksum.len()), ("md5", 64));
+    }
+
+    #[test]
+    fn of_two_builds_of_one_name_the_later_is_published_and_of_two_epochs_at_one_path_the_newer() {
+        let built = |candidates: Vec<Candidate>| {
+            let chosen = choose(candidates, Layout::Flat, "sha256").unwrap();
+            chosen.iter().map(|one| one.checksum.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(built(vec![candidate("a", "0", 1), candidate("a", "0", 3), candidate("a", "0", 2)]), ["3"]);
+        assert_eq!(built(vec![candidate("a", "2", 1), candidate("a", "10", 2), candidate("a", "0", 9)]), ["2"]);
+        // In folders by digest the two do not meet.
+        let both = vec![candidate("a", "0", 111_111), candidate("a", "1", 222_222)];
+        let both: Vec<Candidate> =
+            both.into_iter().map(|one| Candidate { pkg_id: one.time_build.to_string(), ..one }).collect();
+        assert_eq!(choose(both, Layout::NestedByDigest, "sha256").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_order_does_not_depend_on_the_databases() {
+        let all = || vec![candidate("b", "0", 1), candidate("B", "0", 1), candidate("a", "0", 1), candidate("b", "1", 1)];
+        let forward = paths(all(), Layout::Flat);
+        let backward = paths(all().into_iter().rev().collect(), Layout::Flat);
+        assert_eq!(forward, backward);
+        assert_eq!(forward, ["Packages/B-1-1.noarch.rpm", "Packages/a-1-1.noarch.rpm", "Packages/b-1-1.noarch.rpm"]);
+    }
+}

@@ -1,0 +1,14 @@
+//! The rpm plugin as its users meet it: every story on a server of its own, on each database.
+
+mod advisories;
+mod common;
+mod conformance;
+mod copy;
+mod modules;
+mod objects;
+mod retain;
+mod sync;
+mod upstream;
+
+// Named, so that the plugin is linked.
+use pulp_rpm_lite as _;
