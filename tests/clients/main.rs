@@ -1,4 +1,4 @@
-//! The programs that people use, against the server as it is built: the original's `pulp`, `curl`, `skopeo`, `podman`.
+//! The programs that people use, against the server as it is built: the original's `pulp`, `curl`, `skopeo`, `podman`, `dnf`.
 //!
 //! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
 //! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs `pulp`; by hand:
@@ -55,6 +55,12 @@ async fn skopeo_pushes_copies_inspects_and_deletes_images() {
 #[tokio::test]
 async fn podman_builds_pushes_and_pulls_images() {
     tell("podman.sh", "").await;
+}
+
+#[cfg(feature = "rpm-lite")]
+#[tokio::test]
+async fn dnf_searches_installs_and_mirrors_packages() {
+    tell("dnf.sh", "").await;
 }
 
 async fn with_pulp(story: &str) {

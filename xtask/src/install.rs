@@ -18,7 +18,7 @@ const PULP_CLI: &str = "pulp-cli==0.41.*";
 /// What that client says of its version.
 const PULP_CLI_SAYS: &str = "Version 0.41.";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, rustfmt, clippy, cargo-nextest and
+/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, dnf, createrepo_c, rpmbuild, rustfmt, clippy, cargo-nextest and
 /// pulp-cli.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
@@ -28,7 +28,16 @@ pub(crate) fn all() -> Result<()> {
     if !sh::on_path("curl") {
         missing.push("curl");
     }
-    missing.extend(["podman", "skopeo"].into_iter().filter(|program| !sh::on_path(program)));
+    missing.extend(["podman", "skopeo", "dnf"].into_iter().filter(|program| !sh::on_path(program)));
+    // `dnf download` and `dnf reposync` are no programs, so Debian's note of the package is looked for.
+    if !Path::new("/usr/share/doc/dnf-plugins-core").is_dir() {
+        missing.push("dnf-plugins-core");
+    }
+    for (program, package) in [("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")] {
+        if !sh::on_path(program) {
+            missing.push(package);
+        }
+    }
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");

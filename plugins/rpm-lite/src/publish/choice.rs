@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_order_does_not_depend_on_the_databases() {
-        let all = || vec![candidate("b", "0", 1), candidate("B", "0", 1), candidate("a", "0", 1), candidate("b", "1", 1)];
+        let all =
+            || vec![candidate("b", "0", 1), candidate("B", "0", 1), candidate("a", "0", 1), candidate("b", "1", 1)];
         let forward = paths(all(), Layout::Flat);
         let backward = paths(all().into_iter().rev().collect(), Layout::Flat);
         assert_eq!(forward, backward);

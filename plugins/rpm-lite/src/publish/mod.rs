@@ -71,12 +71,7 @@ fn options(version: &repository_version::Model, how: &How) -> Result<Options> {
 }
 
 /// Writes `primary`, `filelists` and `other`.
-async fn packages(
-    cx: &TaskCx,
-    publisher: &Publisher<'_>,
-    chosen: &[Chosen],
-    options: Options,
-) -> Result<[Written; 3]> {
+async fn packages(cx: &TaskCx, publisher: &Publisher<'_>, chosen: &[Chosen], options: Options) -> Result<[Written; 3]> {
     let pages = stream::unfold(chosen.chunks(PAGE.min(rows_per_statement(1))), |mut pages| async move {
         let page = pages.next()?;
         Some((page_of(cx, page).await, pages))
