@@ -69,68 +69,6 @@ both_databases!(sources_and_old_versions_are_left_out_if_the_repository_wants_no
     let remote = remote(pulp, &upstream, json!({})).await;
     sync(pulp, &repository, &remote, json!({ "skip_types": ["srpm"] })).await.completed();
     assert_eq!(packages(pulp, &repository).await, set(&["bear-10.noarch", "bear-9.noarch"]));
-    let refused =
-        pulp.post(&format!("{repository}sync/"), json!({ "remote": remote, "sync_policy": "mirror_content_only" }));
-    let refused = refused.await.refused();
-    assert!(refused.to_string().contains("retain_package_versions"), "{refused}");
-});
-
-both_databases!(a_list_of_mirrors_and_a_metalink_lead_to_the_repository, |pulp| {
-    let upstream = Upstream::with(&["bear-4.1.noarch"]).await;
-    let list = format!("# mirrors\n{}\n{}\n", upstream.files.url("nowhere/"), upstream.url());
-    upstream.files.put("mirrorlist", list);
-    let metalink = format!("<metalink><url protocol=\"http\">{}repodata/repomd.xml</url></metalink>", upstream.url());
-    upstream.files.put("metalink", metalink);
-    for list in ["mirrorlist", "metalink"] {
-        let repository = repository(pulp, list, json!({})).await;
-        let remote = remote(pulp, &upstream, json!({ "name": list, "url": upstream.files.url(list) })).await;
-        sync(pulp, &repository, &remote, json!({})).await.completed();
-        assert_eq!(packages(pulp, &repository).await, set(&["bear-4.1.noarch"]), "{list}");
-    }
-});
-
-both_databases!(a_mirror_is_published_with_the_remotes_own_metadata, |pulp| {
-    let upstream = Upstream::empty().await;
-    upstream.offer(&Shelf {
-        packages: vec![parse("bear-4.1.noarch")],
-        others: vec![("productid", "a certificate")],
-        ..Shelf::default()
-    });
-    let repository = repository(pulp, "mirror", json!({})).await;
-    let remote = remote(pulp, &upstream, json!({})).await;
-    let task = sync(pulp, &repository, &remote, json!({ "sync_policy": "mirror_complete" })).await.completed();
-    assert_eq!(task.created_resources().len(), 2, "a version and a publication");
-    let body = json!({ "name": "mirror", "base_path": "mirror", "repository": repository });
-    pulp.post("distributions/rpm/rpm/", body).await.accepted().await.completed();
-    let mut mirrored = 0;
-    let asked: BTreeSet<String> = upstream.files.requests().into_iter().map(|request| request.path).collect();
-    for path in asked {
-        let Some(theirs) = upstream.files.sha256(&path) else { continue };
-        let ours = pulp.content(&path.replace("zoo/", "mirror/")).await.expect(200);
-        assert_eq!(digest(ours.text().as_bytes()), theirs, "{path}");
-        mirrored += 1;
-    }
-    assert_eq!(mirrored, 6, "repomd.xml and its files, and the package");
-    let publication = &pulp.get("publications/rpm/rpm/").await.results()[0];
-    assert_eq!(publication["checksum_type"], "unknown");
-    assert_eq!(text(&held(pulp, &repository, "repo_metadata_files").await[0], "data_type"), "productid");
-});
-
-both_databases!(a_file_that_is_not_what_metadata_promised_fails_the_sync, |pulp| {
-    let upstream = Upstream::with(&["bear-4.1.noarch"]).await;
-    upstream.files.put("zoo/Packages/bear-4.1-1.noarch.rpm", "the bytes of bear 4.0 noarch");
-    let repository = repository(pulp, "r", json!({})).await;
-    let remote = remote(pulp, &upstream, json!({})).await;
-    let error = sync(pulp, &repository, &remote, json!({})).await.failed();
-    assert!(error.contains("bear-4.1-1.noarch.rpm") && error.contains("sha256"), "{error}");
-    upstream.files.fault("zoo/Packages/bear-4.1-1.noarch.rpm", Fault::Status(500));
-    sync(pulp, &repository, &remote, json!({})).await.failed();
-    assert!(latest(pulp, &repository).await.ends_with("/versions/0/"));
-});
-
-both_databases!(what_cannot_be_synced_is_said, |pulp| {
-    let upstream = Upstream::empty().await;
-    let repository = repository(pulp, "r", json!({})).await;
     let body = json!({ "remote": remote, "sync_policy": "mirror_content_only" });
     let refused = pulp.post(&format!("{repository}sync/"), body).await.refused();
     assert!(refused.to_string().contains("retain_package_versions"), "{refused}");
