@@ -18,7 +18,7 @@ use crate::tasks::publish::How;
 
 /// A package that is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen {
+pub(super) struct Chosen {
     /// The unit.
     pub(super) content: Uuid,
     /// Its file: a content artifact.
