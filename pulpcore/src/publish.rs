@@ -13,7 +13,7 @@ use crate::models::{
     content_artifact, publication, published_artifact, published_metadata, repository, repository_version,
 };
 use crate::plugin::{Detail, Publication, Ref, TaskCx};
-use crate::storage::Expected;
+use crate::storage::{Expected, Received};
 use crate::{artifacts, plugin};
 
 /// A publication that is being made. Nothing of it exists before [`Publisher::complete`]; what was received until then is
@@ -92,8 +92,25 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// Whatever the stream fails with.
     pub async fn add(&mut self, path: &str, body: impl Stream<Item = Result<Bytes>> + Send) -> Result<()> {
-        let received = self.cx.storage().receive(body, &Expected::default()).await.map_err(|error| error.invalid())?;
-        let (artifact, _) = artifacts::save(self.cx.app(), received).await?;
+        let received = self.receive(body).await?;
+        self.keep(path, received).await
+    }
+
+    /// Receives a file whose path is known only once it is there, because its digest is part of it; [`Self::keep`] adds it.
+    /// Several may come in at the same time.
+    ///
+    /// # Errors
+    /// Whatever the stream fails with.
+    pub async fn receive(&self, body: impl Stream<Item = Result<Bytes>> + Send) -> Result<Received> {
+        self.cx.storage().receive(body, &Expected::default()).await.map_err(|error| error.invalid())
+    }
+
+    /// Adds a file that was received.
+    ///
+    /// # Errors
+    /// If the storage or the database fails.
+    pub async fn keep(&mut self, path: &str, file: Received) -> Result<()> {
+        let (artifact, _) = artifacts::save(self.cx.app(), file).await?;
         self.metadata.push((path.to_owned(), artifact.pulp_id));
         Ok(())
     }

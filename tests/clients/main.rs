@@ -1,5 +1,5 @@
 //! The programs that people use, against the server as it is built: the original's `pulp` and its bindings, `curl`,
-//! `skopeo`, `podman`, `oras`.
+//! `skopeo`, `podman`, `oras`, `dnf`.
 //!
 //! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
 //! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs the clients; by hand: what
@@ -80,6 +80,12 @@ async fn pulp_syncs_tags_copies_and_offers_images() {
 #[tokio::test]
 async fn the_bindings_and_oras_find_what_they_expect() {
     with_pulp("bindings.sh").await;
+}
+
+#[cfg(feature = "rpm-lite")]
+#[tokio::test]
+async fn dnf_searches_installs_and_mirrors_packages() {
+    tell("dnf.sh", "").await;
 }
 
 async fn with_pulp(story: &str) {

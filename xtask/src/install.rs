@@ -20,8 +20,8 @@ const CLIENTS: [&str; 4] =
 /// Docker's registry: the program, and Debian's package.
 const DOCKER_REGISTRY: &str = "docker-registry";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, gpg, Docker's registry, rustfmt,
-/// clippy, cargo-nextest and the clients in Python.
+/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, gpg, Docker's registry, dnf,
+/// createrepo_c, rpmbuild, rustfmt, clippy, cargo-nextest and the clients in Python.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     if std::env::var_os(POSTGRES).is_none() && !postgres_is_here() {
@@ -30,9 +30,15 @@ pub(crate) fn all() -> Result<()> {
     if !sh::on_path("curl") {
         missing.push("curl");
     }
-    missing.extend(["podman", "skopeo", DOCKER_REGISTRY].into_iter().filter(|program| !sh::on_path(program)));
-    if !sh::on_path("gpg") {
-        missing.push("gnupg");
+    missing.extend(["podman", "skopeo", DOCKER_REGISTRY, "dnf"].into_iter().filter(|program| !sh::on_path(program)));
+    for (program, package) in [("gpg", "gnupg"), ("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")] {
+        if !sh::on_path(program) {
+            missing.push(package);
+        }
+    }
+    // `dnf download` and `dnf reposync` are no programs, so Debian's note of the package is looked for.
+    if !Path::new("/usr/share/doc/dnf-plugins-core").is_dir() {
+        missing.push("dnf-plugins-core");
     }
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {

@@ -11,6 +11,7 @@
 //! | which URLs there are | [`viewsets`] |
 //! | what happens in the background | [`tasks`], one task a file |
 //! | what a sync takes from a remote | `sync` |
+//! | what a publication consists of | [`publish`] |
 //! | what a copy takes along | `children`, `solver` |
 //! | what is true of every version | [`versions`] |
 //! | what becomes of advisories with one name | [`advisory`] |
@@ -30,6 +31,7 @@ mod migrations;
 pub mod models;
 pub mod nevra;
 pub mod package;
+pub mod publish;
 pub mod serializers;
 mod solver;
 mod sql;

@@ -88,7 +88,7 @@ fn no_damage_breaks_the_reader_of_packages() {
     ];
     let mut noise = Noise(42);
     let mut whole = 0;
-    for round in 0..20_000 {
+    for round in 0..6_000 {
         let mut files = [primary.as_bytes().to_vec(), filelists.as_bytes().to_vec(), other.as_bytes().to_vec()];
         files[round % 3] = noise.damage([&primary, &filelists, &other][round % 3]);
         let Ok(packages) = Packages::open(&files[0][..], Some(&files[1][..]), Some(&files[2][..])) else { continue };
@@ -103,7 +103,7 @@ fn no_damage_breaks_the_reader_of_packages() {
             assert_eq!((again.name, again.summary, again.pkg_id), (read.name, read.summary, read.pkg_id));
         }
     }
-    assert!(whole > 1000, "only {whole} were readable");
+    assert!(whole > 300, "only {whole} were readable");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn no_damage_breaks_the_other_readers() {
     let modules = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: a\n  stream: 1.10\n  version: 1\n  context: c\n  \
                    arch: x\n  dependencies:\n  - requires: {a: [b]}\n  profiles: {d: {rpms: [e]}}\n...\n";
     let mut noise = Noise(4711);
-    for _ in 0..10_000 {
+    for _ in 0..3_000 {
         if let Ok(read) = Repomd::read(&noise.damage(repomd)[..]) {
             assert_eq!(Repomd::read(read.to_string().as_bytes()), Ok(read));
         }

@@ -1,9 +1,13 @@
 //! Distributions: what is served of a publication.
 
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use pulpcore::error::Result;
 use pulpcore::models::distribution;
-use pulpcore::plugin::{Asked, Detail, Distribution};
+use pulpcore::plugin::{Asked, ContentCx, Detail, Distribution};
 use sea_orm::entity::prelude::*;
 
+use crate::publish::config;
 use crate::serializers::RpmDistributionBody;
 
 /// One row.
@@ -47,8 +51,16 @@ impl Distribution for Entity {
     // As in Pulp: a version without a publication has no metadata and is not served.
     const SERVES_VERSIONS: bool = false;
 
-    fn asked(_path: &str) -> Asked {
-        Asked::Never
+    fn asked(path: &str) -> Asked {
+        if path == config::NAME { Asked::First } else { Asked::Never }
+    }
+
+    async fn serve(cx: &ContentCx, row: &Model, path: &str) -> Result<Option<Response>> {
+        if path != config::NAME || !row.generate_repo_config {
+            return Ok(None);
+        }
+        let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
+        Ok(config::of(&cx.app, &cx.distribution).await?.map(|text| (headers, text).into_response()))
     }
 
     fn cache_control(path: &str) -> Option<&'static str> {

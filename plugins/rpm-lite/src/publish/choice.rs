@@ -18,7 +18,7 @@ use crate::tasks::publish::How;
 
 /// A package that is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen {
+pub(super) struct Chosen {
     /// The unit.
     pub(super) content: Uuid,
     /// Its file: a content artifact.
@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_order_does_not_depend_on_the_databases() {
-        let all = || vec![candidate("b", "0", 1), candidate("B", "0", 1), candidate("a", "0", 1), candidate("b", "1", 1)];
+        let all =
+            || vec![candidate("b", "0", 1), candidate("B", "0", 1), candidate("a", "0", 1), candidate("b", "1", 1)];
         let forward = paths(all(), Layout::Flat);
         let backward = paths(all().into_iter().rev().collect(), Layout::Flat);
         assert_eq!(forward, backward);

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn what_the_publication_says_stands_and_the_rest_is_as_in_pulp() {
-        let config = json!({"name": "x", "baseurl": "x", "gpgcheck": 1, "enabled": false, "metadata_expire": "1h\nx=y"});
+        let config =
+            json!({"name": "x", "baseurl": "x", "gpgcheck": 1, "enabled": false, "metadata_expire": "1h\nx=y"});
         assert_eq!(
             text("My repo/1", "http://a/b/", &config),
             "[Myrepo1]\nname=My repo/1\nbaseurl=http://a/b/\nenabled=0\ngpgcheck=1\nmetadata_expire=1h x=y\n\

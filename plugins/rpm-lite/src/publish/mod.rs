@@ -14,7 +14,6 @@ use pulpcore::db::rows_per_statement;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository_version;
 use pulpcore::plugin::{Publisher, TaskCx};
-use sea_orm::EntityTrait;
 use sea_orm::entity::prelude::*;
 
 use crate::compression::Compression;
@@ -24,7 +23,7 @@ use crate::models::{Package, package};
 use crate::serializers::CompressionType;
 use crate::tasks::publish::How;
 
-pub use self::choice::Chosen;
+use self::choice::Chosen;
 use self::writing::Written;
 
 /// How many packages are read from the database at a time: each may have a list of thousands of files.
@@ -71,12 +70,7 @@ fn options(version: &repository_version::Model, how: &How) -> Result<Options> {
 }
 
 /// Writes `primary`, `filelists` and `other`.
-async fn packages(
-    cx: &TaskCx,
-    publisher: &Publisher<'_>,
-    chosen: &[Chosen],
-    options: Options,
-) -> Result<[Written; 3]> {
+async fn packages(cx: &TaskCx, publisher: &Publisher<'_>, chosen: &[Chosen], options: Options) -> Result<[Written; 3]> {
     let pages = stream::unfold(chosen.chunks(PAGE.min(rows_per_statement(1))), |mut pages| async move {
         let page = pages.next()?;
         Some((page_of(cx, page).await, pages))

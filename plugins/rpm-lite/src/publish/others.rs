@@ -2,7 +2,7 @@
 
 use async_stream::try_stream;
 use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use pulpcore::db::rows_per_statement;
 use pulpcore::error::Result;
 use pulpcore::models::{artifact, content_artifact, repository_version};
@@ -49,7 +49,7 @@ pub(super) async fn write(
     }
     for (row, artifact) in passed_on(cx, version).await? {
         let body = cx.storage().read(&artifact.file, None).await?.body;
-        files.push(writing::file(publisher, (&row.data_type, &name(&row)), plain, body).await?);
+        files.push(writing::file(publisher, (row.data_type.as_str(), name(&row).as_str()), plain, body).await?);
     }
     Ok(())
 }
@@ -99,17 +99,17 @@ async fn advisories(
         return Ok(None);
     }
     let pages = pages::<UpdateRecord, _>(cx.clone(), keys, C::ContentPtrId, |row| row.digest.clone());
-    Ok(Some(try_stream! {
-        yield Bytes::from_static(updateinfo::BEGIN.as_bytes());
-        for await page in pages {
-            let mut text = String::new();
-            for row in page? {
-                updateinfo::push(&mut text, &row.advisory()?);
-            }
-            yield Bytes::from(text);
-        }
-        yield Bytes::from_static(updateinfo::END.as_bytes());
-    }))
+    let fixed = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]);
+    let pages = pages.map(|page| page.and_then(records));
+    Ok(Some(fixed(updateinfo::BEGIN).chain(pages).chain(fixed(updateinfo::END))))
+}
+
+fn records(rows: Vec<update_record::Model>) -> Result<Bytes> {
+    let mut text = String::new();
+    for row in rows {
+        updateinfo::push(&mut text, &row.advisory()?);
+    }
+    Ok(Bytes::from(text))
 }
 
 /// The text of `modules`: the documents as they came; none if there are none.
@@ -131,15 +131,10 @@ async fn modules(
     obsoletes.sort_unstable_by(|left, right| left.snippet.cmp(&right.snippet));
     let modules = pages::<Modulemd, _>(cx.clone(), modules, M::ContentPtrId, |row| row.digest.clone());
     let defaults = pages::<ModulemdDefaults, _>(cx.clone(), defaults, D::ContentPtrId, |row| row.digest.clone());
-    Ok(Some(try_stream! {
-        for await page in modules {
-            yield lines(page?.into_iter().map(|row| row.snippet));
-        }
-        for await page in defaults {
-            yield lines(page?.into_iter().map(|row| row.snippet));
-        }
-        yield lines(obsoletes.into_iter().map(|row| row.snippet));
-    }))
+    let modules = modules.map(|page| Ok(lines(page?.into_iter().map(|row| row.snippet))));
+    let defaults = defaults.map(|page| Ok(lines(page?.into_iter().map(|row| row.snippet))));
+    let obsoletes = lines(obsoletes.into_iter().map(|row| row.snippet));
+    Ok(Some(modules.chain(defaults).chain(stream::iter([Ok(obsoletes)]))))
 }
 
 fn lines(snippets: impl Iterator<Item = String>) -> Bytes {

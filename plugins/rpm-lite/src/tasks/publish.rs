@@ -131,7 +131,8 @@ pub async fn publish(
     how: How,
     checkpoint: bool,
 ) -> Result<publication::Model> {
-    let publisher = Publisher::new(cx, version).with_content().checkpoint(checkpoint);
+    let mut publisher = Publisher::new(cx, version).checkpoint(checkpoint);
+    crate::publish::fill(cx, &mut publisher, &how).await?;
     let row = published::Model {
         checksum_type: how.checksum_type.to_string(),
         compression_type: how.compression_type.map(|kind| kind.to_string()),

@@ -112,7 +112,8 @@ both_databases!(a_file_that_is_no_advisory_is_refused_with_the_reason, |pulp| {
     }
     let repository = repository(pulp, "r", json!({})).await;
     let file = r#"{"id": "ZOO-9", "updated": "2026-01-02", "issued": "2026-01-01", "pkglist": []}"#;
-    let task = pulp.upload("content/rpm/advisories/", file, &[("repository", &repository)]).await.accepted().await;
+    let task =
+        pulp.upload("content/rpm/advisories/", file, &[("repository", repository.as_str())]).await.accepted().await;
     assert_eq!(task.completed().created_resources().len(), 2, "an advisory and a version");
     assert_eq!(fields(pulp, &repository, "advisories", "id").await, set(&["ZOO-9"]));
 });

@@ -6,6 +6,7 @@ mod conformance;
 mod copy;
 mod modules;
 mod objects;
+mod publish;
 mod retain;
 mod sync;
 mod upstream;

@@ -53,7 +53,7 @@ both_databases!(a_publication_is_as_the_repository_says_unless_it_is_told_otherw
     let upstream = Upstream::with(&["bear-1.noarch"]).await;
     let (repository, _) = synced(pulp, &upstream).await;
     pulp.patch(&repository, json!({ "checksum_type": "sha384" })).await.accepted().await.completed();
-    let publish = async |body| {
+    let publish = async |body: serde_json::Value| {
         let made = pulp.post("publications/rpm/rpm/", body).await.accepted().await.completed().created_resource();
         pulp.get(&made).await.ok()
     };

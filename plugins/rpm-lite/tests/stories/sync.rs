@@ -69,9 +69,8 @@ both_databases!(sources_and_old_versions_are_left_out_if_the_repository_wants_no
     let remote = remote(pulp, &upstream, json!({})).await;
     sync(pulp, &repository, &remote, json!({ "skip_types": ["srpm"] })).await.completed();
     assert_eq!(packages(pulp, &repository).await, set(&["bear-10.noarch", "bear-9.noarch"]));
-    let refused =
-        pulp.post(&format!("{repository}sync/"), json!({ "remote": remote, "sync_policy": "mirror_content_only" }));
-    let refused = refused.await.refused();
+    let body = json!({ "remote": remote, "sync_policy": "mirror_content_only" });
+    let refused = pulp.post(&format!("{repository}sync/"), body).await.refused();
     assert!(refused.to_string().contains("retain_package_versions"), "{refused}");
 });
 
