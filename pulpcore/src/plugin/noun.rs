@@ -173,10 +173,12 @@ pub(crate) enum Hooks {
 pub(crate) struct ContentHooks {
     pub(crate) repo_key: fn() -> Vec<String>,
     /// Reads what a client posted; what comes of it finds or inserts the unit.
-    pub(crate) upload: for<'a> fn(&'a App, Object, Option<&'a artifact::Model>) -> Answer<'a, Box<dyn Save>>,
+    pub(crate) upload: Posted,
     /// The same for a file that was pulled through, by its path; none if no unit is made of it.
     pub(crate) pulled: for<'a> fn(&'a Writing, &'a str, &'a artifact::Model, Uuid) -> Answer<'a, Option<Uploaded>>,
 }
+
+type Posted = for<'a> fn(&'a App, Object, Option<&'a artifact::Model>) -> Answer<'a, Box<dyn Save>>;
 
 /// A unit that was made and is not saved yet.
 pub(crate) trait Save: Send {

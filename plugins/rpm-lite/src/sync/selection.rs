@@ -26,6 +26,9 @@ pub(crate) struct Rules {
     pub(crate) mirrored: bool,
 }
 
+/// How a version is sorted, and the package's full name.
+type Version = (Vec<u8>, String);
+
 /// What the first walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
@@ -33,7 +36,7 @@ pub(crate) struct Selection {
     built: HashMap<String, i64>,
     left_out: HashSet<String>,
     /// By architecture and name.
-    versions: HashMap<(String, String), Vec<(Vec<u8>, String)>>,
+    versions: HashMap<(String, String), Vec<Version>>,
     /// How many packages there are.
     pub(crate) total: i64,
     /// How many of them are left out.
