@@ -29,6 +29,22 @@ const FOR_PLUGINS: [&str; 11] = [
 const FOR_LIVE_APIS: [&str; 10] =
     ["async-trait", "aws-lc-rs", "axum", "base64", "hex", "moka", "thiserror", "time", "tokio", "tracing"];
 
+/// What a plugin may use in addition whose content is files of a format of its own (`src/metadata/`): digests, YAML and Base64
+/// stand in them, and they are parsed and written on threads that wait.
+const FOR_FORMATS: [&str; 11] = [
+    "async-trait",
+    "aws-lc-rs",
+    "axum",
+    "base64",
+    "hex",
+    "md-5",
+    "serde_yaml_ng",
+    "thiserror",
+    "time",
+    "tokio",
+    "tracing",
+];
+
 /// What a plugin's tests may use in addition.
 const FOR_PLUGIN_TESTS: [&str; 4] = ["rcgen", "tempfile", "tokio", "tokio-util"];
 
@@ -66,7 +82,8 @@ fn plugins_depend_on_little(tree: &Tree) -> Vec<Finding> {
             let name = key.name();
             let welcome = FOR_PLUGINS.contains(&name)
                 || key.is_for_tests() && FOR_PLUGIN_TESTS.contains(&name)
-                || has_live_api(tree, manifest) && FOR_LIVE_APIS.contains(&name);
+                || has_live_api(tree, manifest) && FOR_LIVE_APIS.contains(&name)
+                || has_a_format(tree, manifest) && FOR_FORMATS.contains(&name);
             if plugins.iter().any(|(_, plugin)| plugin == name) {
                 let what = format!("depends on the plugin `{name}`: a plugin sees pulpcore, never another plugin");
                 findings.push(manifest.at(key.line, what));
@@ -104,6 +121,12 @@ fn members(tree: &Tree) -> impl Iterator<Item = &File> {
 fn has_live_api(tree: &Tree, manifest: &File) -> bool {
     let sources = manifest.path.replace("Cargo.toml", "src/");
     tree.rust().any(|file| file.path.starts_with(&sources) && file.text.contains("register!(LiveApi"))
+}
+
+/// Whether the crate reads and writes a format of its own.
+fn has_a_format(tree: &Tree, manifest: &File) -> bool {
+    let metadata = manifest.path.replace("Cargo.toml", "src/metadata/");
+    tree.rust().any(|file| file.path.starts_with(&metadata))
 }
 
 fn plugin_crates(tree: &Tree) -> Vec<(&File, String)> {

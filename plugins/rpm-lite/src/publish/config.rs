@@ -8,6 +8,7 @@
 //! assert!(text.contains("baseurl=https://pulp.example.test/pulp/content/demo/\n") && text.contains("gpgcheck=1\n"));
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pulpcore::app::App;
@@ -61,7 +62,7 @@ async fn publication_of(app: &App, distribution: &distribution::Model) -> Result
         (None, None) => None,
     };
     match id {
-        Some(id) => Ok(RpmPublication::find_by_id::<Uuid>(id).one(db).await?),
+        Some(id) => Ok(RpmPublication::find_by_id(id).one(db).await?),
         None => Ok(None),
     }
 }
@@ -70,8 +71,8 @@ async fn publication_of(app: &App, distribution: &distribution::Model) -> Result
 pub fn text(name: &str, base_url: &str, repo_config: &Value) -> String {
     let id: String = name.chars().filter(|one| one.is_alphanumeric() || matches!(one, '_' | '-' | '.' | ':')).collect();
     let mut text = format!("[{id}]\nname={}\nbaseurl={base_url}\n", line(name));
-    let nothing = serde_json::Map::new();
-    let config = repo_config.as_object().unwrap_or(&nothing);
+    // In the order of their names, whatever the database made of it.
+    let config: BTreeMap<&String, &Value> = repo_config.as_object().into_iter().flatten().collect();
     let mut push = |key: &str, value: &str| {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{}={}", line(key), line(value));
@@ -85,7 +86,7 @@ pub fn text(name: &str, base_url: &str, repo_config: &Value) -> String {
         }
     }
     for (key, value) in [("repo_gpgcheck", "0"), ("gpgcheck", "0"), ("enabled", "1")] {
-        if !config.contains_key(key) {
+        if !config.keys().any(|said| *said == key) {
             push(key, value);
         }
     }

@@ -120,7 +120,7 @@ both_databases!(a_version_is_published_to_the_same_bytes_again, |pulp| {
     upstream.offer(&zoo());
     let (repository, _) = synced(pulp, &upstream).await;
     publish(pulp, &repository, json!({})).await;
-    let first = pulp.content("zoo/repodata/repomd.xml").await.expect(200).text().to_owned();
+    let first = pulp.content("zoo/repodata/repomd.xml").await.expect(200).text().into_owned();
     publish(pulp, &repository, json!({})).await;
     assert_eq!(pulp.content("zoo/repodata/repomd.xml").await.expect(200).text(), first);
 });
