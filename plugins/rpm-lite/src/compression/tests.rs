@@ -1,3 +1,5 @@
+//! What is read and written compressed, and what bounds it.
+
 use std::io::{Read, Write};
 
 use super::*;

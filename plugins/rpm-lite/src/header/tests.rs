@@ -1,3 +1,5 @@
+//! Packages' headers, whole, old, broken, and as createrepo_c reads them.
+
 use super::*;
 use crate::package::{Dependency, File, FileKind};
 

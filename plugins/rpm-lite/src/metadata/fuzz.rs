@@ -133,7 +133,7 @@ fn no_damage_breaks_the_other_readers() {
             }
         }
         if let Ok(text) = String::from_utf8(noise.damage(modules)) {
-            documents(&text).for_each(|document| drop(document));
+            documents(&text).for_each(drop);
         }
     }
 }

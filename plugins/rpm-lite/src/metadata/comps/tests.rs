@@ -1,3 +1,5 @@
+//! Groups as libcomps writes them, there and back.
+
 use serde_json::json;
 
 use super::*;

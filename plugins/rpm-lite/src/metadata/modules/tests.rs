@@ -1,3 +1,5 @@
+//! Modules, defaults and obsoletes, there and back.
+
 use super::*;
 
 const FILE: &str = "---

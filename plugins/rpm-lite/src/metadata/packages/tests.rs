@@ -1,3 +1,5 @@
+//! The three files of packages, beside createrepo_c's.
+
 use super::write;
 use super::*;
 use crate::package::{Dependency, FileKind};

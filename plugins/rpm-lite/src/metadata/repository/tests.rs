@@ -1,3 +1,5 @@
+//! Whole repositories, written and read again.
+
 use std::io::Read;
 
 use super::*;

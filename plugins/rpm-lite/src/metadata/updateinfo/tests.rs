@@ -1,3 +1,5 @@
+//! Advisories, there and back.
+
 use super::*;
 
 const WHOLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
