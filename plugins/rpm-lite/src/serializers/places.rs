@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::models::{publication, repository};
 
 macro_rules! choices {
-    ($(#[$about:meta])* $name:ident as $path:path, $all:ident: $($(#[$note:meta])* $variant:ident = $text:literal),+) => {
+    ($(#[$about:meta])* $name:ident as $path:path, $all:ident: $($(#[$note:meta])* $variant:ident = $text:tt),+) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[schema(as = $path)]
