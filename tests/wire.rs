@@ -100,6 +100,21 @@ const KNOWN: &[(&[&str], &str)] = &[
     (&["*Remote*.headers"], "A header is text. Where none are set null is read, so null may be written."),
     (&["OrphansCleanup.content_hrefs"], "An href is text."),
     (&["file.FileRepositoryResponse.last_sync_details"], "It is always an object, so it is said to be one."),
+    (&["content_rpm_*_list ?ordering=*"], "The original sorts some lists by `pk` only; here all are sorted alike."),
+    (
+        &["*rpm.RpmRepository*.osv_config", "rpm.EcosystemConfig.*"],
+        "Scans are refused, whatever the ecosystem is called.",
+    ),
+    (
+        &["PackageUpload*.*", "RPMPackageUpload.*", "content_rpm_packages_upload *"],
+        "The form of an upload without a task is called as that of all content.",
+    ),
+    (&["rpm.Package.relative_path"], "A path that is not given is null."),
+    (
+        &["rpm.Rpm*Response.metadata_checksum_type", "rpm.Rpm*Response.package_checksum_type"],
+        "That the original removed them is said in words.",
+    ),
+    (&["rpm.PackageResponse.signing_keys"], "A key's id is as long as it is."),
     (&["DomainResponse.storage_class"], "Storage of our own need not be named after a class of Django's."),
 ];
 

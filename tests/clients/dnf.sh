@@ -1,26 +1,12 @@
 # A repository of packages by dnf: built, uploaded, published, searched, installed from, copied.
 
-api() { curl -sSf -u "$LOGIN" "$@"; }
-# ended HREF: the task's end, and what it made.
-ended() {
-    local task=
-    until [[ $task =~ completed|failed|canceled ]]; do task=$(api "$URL$1"); done
-    [[ $task == *'"state":"completed"'* ]] || { echo "$task"; exit 1; }
-    grep -o '"created_resources":\[[^]]*\]' <<< "$task" | grep -o '/pulp[^"]*' | tail -n 1 || true
+. "$STORIES/rpms.sh"
+# made HREF: waits for a task, which makes this.
+made() {
+    ended "$1" && api "$URL$1" | grep -o '"created_resources":\[[^]]*\]' | grep -o '/pulp[^"]*' | tail -n 1
 }
 rpm=$URL/pulp/api/v3
 
-# build NAME VERSION LINE…: a package with one file, and these lines of the specification.
-build() {
-    local name=$1 version=$2
-    shift 2
-    printf '%s\n' "Name: $name" "Version: $version" 'Release: 1' "Summary: A $name & more" 'License: MIT' \
-        'BuildArch: noarch' "$@" '%description' "All about the $name." '%install' \
-        "mkdir -p %{buildroot}/usr/share/zoo && echo $version > %{buildroot}/usr/share/zoo/$name" \
-        '%files' "/usr/share/zoo/$name" '%changelog' '* Tue Jan 02 2024 A Keeper <keeper@example.test>' '- Fed' \
-        > "$name.spec"
-    rpmbuild --quiet -bb --define "_topdir $PWD/top" "$name.spec"
-}
 build bear 4.1
 build bear 4.1^fed
 build wolf 9.4 'Epoch: 1' 'Requires: bear >= 4.1' 'Recommends: owl'
@@ -69,11 +55,11 @@ cat > module.json <<'END'
   "snippet": "---\ndocument: modulemd\nversion: 2\ndata:\n  name: duck\n  stream: \"1.10\"\n  version: 20240101000000\n  context: deadbeef\n  arch: x86_64\n  summary: Ducks\n  description: >-\n    Ducks.\n  license:\n    module: [MIT]\n  profiles:\n    default:\n      rpms: [duck]\n  artifacts:\n    rpms:\n    - duck-0:0.6-1.noarch\n..."
 }
 END
-module=$(ended "$(api "$rpm/content/rpm/modulemds/" --json @module.json | part task)")
+module=$(made "$(api "$rpm/content/rpm/modulemds/" --json @module.json | part task)")
 ended "$(api "$URL${repository}modify/" --json "{\"add_content_units\": [\"$module\"]}" | part task)"
 
 ended "$(api "$rpm/publications/rpm/rpm/" --json "{\"repository\": \"$repository\", \"compression_type\": \"zstd\"}" | part task)"
-publication=$(ended "$(api "$rpm/publications/rpm/rpm/" --json "{\"repository\": \"$repository\"}" | part task)")
+publication=$(made "$(api "$rpm/publications/rpm/rpm/" --json "{\"repository\": \"$repository\"}" | part task)")
 ended "$(api "$rpm/distributions/rpm/rpm/" --json "{\"name\": \"zoo\", \"base_path\": \"zoo\", \"publication\":
     \"$publication\", \"generate_repo_config\": true}" | part task)"
 
@@ -84,9 +70,10 @@ as_root=()
 says "[zoo]" curl -sSf "$URL/pulp/content/zoo/config.repo" -o repos/zoo.repo -w '[zoo]'
 sed -i "s|^baseurl=.*|baseurl=$URL/pulp/content/zoo/|" repos/zoo.repo
 printf '[main]\nreposdir=%s\ncachedir=%s\nlogdir=%s\npersistdir=%s\n' "$PWD"/{repos,cache,log,persist} > dnf.conf
+# Debian's plugin `local` keeps what was downloaded once, for all roots of the machine.
 dnf() {
     "${as_root[@]}" env dnf --quiet --assumeyes --config "$PWD/dnf.conf" --installroot "$PWD/root" --releasever 1 \
-        --setopt=module_platform_id=platform:zoo1 --forcearch x86_64 "$@"
+        --disableplugin local --setopt=module_platform_id=platform:zoo1 --forcearch x86_64 "$@"
 }
 dnf makecache
 says 'wolf-1:9.4-1.noarch' dnf repoquery

@@ -88,6 +88,12 @@ async fn dnf_searches_installs_and_mirrors_packages() {
     tell("dnf.sh", "").await;
 }
 
+#[cfg(feature = "rpm-lite")]
+#[tokio::test]
+async fn pulp_uploads_mirrors_copies_and_prunes_packages() {
+    with_pulp("packages.sh").await;
+}
+
 async fn with_pulp(story: &str) {
     let clients = std::env::var_os(CLIENTS)
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients"), PathBuf::from);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pulpcore::api::schema::markers::{AnyObject, NonBlank, Uri};
+use pulpcore::api::schema::markers::{AnyObject, NonBlank, ShortText, Uri};
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository;
 use pulpcore::plugin::{Ref, VersionRef};
@@ -156,20 +156,20 @@ pub struct ContainerRemoteBody {
     /// A list of tags (wildcards *, ? are recognized) and/or digests (format: 'sha256:<hex>') to include during sync.
     /// 'includes' is evaluated before 'excludes'.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<NonBlank>>)]
+    #[schema(value_type = Option<Vec<ShortText>>)]
     pub includes: Option<Vec<String>>,
     /// A list of tag patterns to exclude during sync. Wildcards *, ? are recognized. 'excludes' is evaluated after
     /// 'includes'.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<NonBlank>>)]
+    #[schema(value_type = Option<Vec<ShortText>>)]
     pub excludes: Option<Vec<String>>,
     /// Deprecated. Use 'includes' instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(write_only, value_type = Option<Vec<NonBlank>>)]
+    #[schema(write_only, value_type = Option<Vec<ShortText>>)]
     pub include_tags: Option<Vec<String>>,
     /// Deprecated. Use 'excludes' instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(write_only, value_type = Option<Vec<NonBlank>>)]
+    #[schema(write_only, value_type = Option<Vec<ShortText>>)]
     pub exclude_tags: Option<Vec<String>>,
     /// A URL to a sigstore to download image signatures from
     #[serde(default)]
@@ -184,12 +184,12 @@ pub struct ContainerPullThroughRemoteBody {
     /// A list of remotes to include during pull-through caching. Wildcards *, ? are recognized. 'includes' is evaluated
     /// before 'excludes'.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<NonBlank>>)]
+    #[schema(value_type = Option<Vec<ShortText>>)]
     pub includes: Option<Vec<String>>,
     /// A list of remotes to exclude during pull-through caching. Wildcards *, ? are recognized. 'excludes' is evaluated
     /// after 'includes'.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<NonBlank>>)]
+    #[schema(value_type = Option<Vec<ShortText>>)]
     pub excludes: Option<Vec<String>>,
 }
 

@@ -29,6 +29,8 @@ markers! {
     Uri = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uri".to_owned())));
     /// Text that is not empty.
     NonBlank = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    /// Text that is not empty and has 255 characters at most.
+    ShortText = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
     /// An object that may hold anything.
     AnyObject = ObjectBuilder::new();
     /// Anything.

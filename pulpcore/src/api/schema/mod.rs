@@ -78,9 +78,19 @@ pub fn patched(schema: &Value) -> Value {
     twin
 }
 
+/// A schema as it is published.
+fn plain(schema: Value) -> Value {
+    let mut schema = merged(schema);
+    // Nobody leaves out what nobody may give.
+    if let Some(object) = schema.as_object_mut().filter(|object| object.get("readOnly") == Some(&json!(true))) {
+        object.remove("default");
+    }
+    schema
+}
+
 /// Puts what is said *about* a field beside the field's schema. utoipa puts it into a second schema, an object without
 /// properties, if the first is inlined; taken at its word, `allOf` the two fits nothing that is no object.
-fn plain(mut schema: Value) -> Value {
+fn merged(mut schema: Value) -> Value {
     match &mut schema {
         Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
         Value::Object(object) => {
