@@ -114,6 +114,10 @@ const KNOWN: &[(&[&str], &str)] = &[
         &["rpm.Rpm*Response.metadata_checksum_type", "rpm.Rpm*Response.package_checksum_type"],
         "That the original removed them is said in words.",
     ),
+    (
+        &["rpm.PackageResponse.*s", "rpm.Rpm*Response.sqlite_metadata"],
+        "What can only be read is given by nobody, so that it has no default.",
+    ),
     (&["rpm.PackageResponse.signing_keys"], "A key's id is as long as it is."),
     (&["DomainResponse.storage_class"], "Storage of our own need not be named after a class of Django's."),
 ];
