@@ -85,7 +85,7 @@ pub struct PackageBody {
     /// Hostname of the system that built the package
     #[schema(read_only, required = false)]
     pub rpm_buildhost: String,
-    /// RPM group (See: http://fedoraproject.org/wiki/RPMGroups)
+    /// RPM group (See: <http://fedoraproject.org/wiki/RPMGroups>)
     #[schema(read_only, required = false)]
     pub rpm_group: String,
     /// License term applicable to the package software (GPLv2, etc.)

@@ -1,6 +1,6 @@
 //! Packages as `primary`, `filelists` and `other` describe them, each a third.
 //!
-//! [`Packages`] reads the three in step and yields whole packages; [`write`](self::write) writes a package's three records.
+//! [`Packages`] reads the three in step and yields whole packages; [`mod@write`] writes a package's three records.
 //!
 //! ```
 //! use pulp_rpm_lite::metadata::packages::Packages;
