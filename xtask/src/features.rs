@@ -47,7 +47,7 @@ fn starts(build: &[&str]) -> Result<()> {
 
 /// No plugin, with each database alone; each plugin alone, with the first database; all plugins with each database alone and
 /// some of the extras.
-fn combinations<'a>(plugins: &'a [String]) -> Vec<Vec<&'a str>> {
+fn combinations(plugins: &[String]) -> Vec<Vec<&str>> {
     let all: Vec<&str> = plugins.iter().map(String::as_str).collect();
     let none = DATABASES.map(|database| vec![database]);
     let alone = all.iter().map(|plugin| vec![*plugin, DATABASES[0]]);
