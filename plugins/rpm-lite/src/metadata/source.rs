@@ -46,6 +46,21 @@ impl<R: BufRead> Source<R> {
         Ok(own)
     }
 
+    /// Walks to the next record, an element with this name right below the outermost one, and into it, past all others.
+    /// `false` at the end of the document.
+    pub(super) fn record(&mut self, name: &str) -> Result<bool, BadMetadata> {
+        loop {
+            self.renew();
+            if !self.child()? {
+                return Ok(false);
+            }
+            if self.name() == name {
+                return Ok(true);
+            }
+            self.skip()?;
+        }
+    }
+
     /// Walks to the next element within the present one and into it. `false` at the end of the present one, which is then
     /// left. Texts on the way are passed over.
     pub(super) fn child(&mut self) -> Result<bool, BadMetadata> {
@@ -176,7 +191,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Gives the next record its bytes.
-    pub(super) fn renew(&mut self) {
+    fn renew(&mut self) {
         self.reader.get_mut().left = LARGEST_RECORD;
     }
 

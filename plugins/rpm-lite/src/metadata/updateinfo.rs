@@ -166,16 +166,7 @@ impl<R: BufRead> Advisories<R> {
     }
 
     fn read(&mut self) -> Result<Option<Advisory>, BadMetadata> {
-        loop {
-            self.source.renew();
-            if !self.source.child()? {
-                return Ok(None);
-            }
-            match self.source.name() {
-                "update" => return advisory(&mut self.source).map(Some),
-                _ => self.source.skip()?,
-            }
-        }
+        if self.source.record("update")? { advisory(&mut self.source).map(Some) } else { Ok(None) }
     }
 }
 

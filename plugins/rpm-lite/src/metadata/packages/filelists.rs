@@ -9,23 +9,16 @@ use crate::package::File;
 
 /// The next package's identity and files.
 pub(super) fn next<R: BufRead>(source: &mut Source<R>) -> Result<Option<(String, Vec<File>)>, BadMetadata> {
-    loop {
-        source.renew();
-        if !source.child()? {
-            return Ok(None);
-        }
-        if source.name() != "package" {
-            source.skip()?;
-            continue;
-        }
-        let id = source.attribute("pkgid")?.unwrap_or_default().into_owned();
-        let mut files = Vec::new();
-        while source.child()? {
-            match source.name() {
-                "file" => files.push(primary::file(source)?),
-                _ => source.skip()?,
-            }
-        }
-        return Ok(Some((id, files)));
+    if !source.record("package")? {
+        return Ok(None);
     }
+    let id = source.attribute("pkgid")?.unwrap_or_default().into_owned();
+    let mut files = Vec::new();
+    while source.child()? {
+        match source.name() {
+            "file" => files.push(primary::file(source)?),
+            _ => source.skip()?,
+        }
+    }
+    Ok(Some((id, files)))
 }

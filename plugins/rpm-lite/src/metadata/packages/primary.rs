@@ -8,16 +8,7 @@ use crate::package::{Dependency, File, FileKind, Package};
 
 /// The next package; `files` says whether the files that are listed here are wanted.
 pub(super) fn next<R: BufRead>(source: &mut Source<R>, files: bool) -> Result<Option<Package>, BadMetadata> {
-    loop {
-        source.renew();
-        if !source.child()? {
-            return Ok(None);
-        }
-        match source.name() {
-            "package" => return package(source, files).map(Some),
-            _ => source.skip()?,
-        }
-    }
+    if source.record("package")? { package(source, files).map(Some) } else { Ok(None) }
 }
 
 fn package<R: BufRead>(source: &mut Source<R>, files: bool) -> Result<Package, BadMetadata> {
