@@ -6,15 +6,16 @@ use sea_orm::sea_query::{Expr, LockType, OnConflict, Query};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QuerySelect};
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::content::{checkpoints, grace};
 use crate::db::{Change, bulk, now};
 use crate::error::{Error, Result};
 use crate::models::{
     content_artifact, publication, published_artifact, published_metadata, repository, repository_version,
 };
-use crate::plugin::{Detail, Publication, Ref, TaskCx};
+use crate::plugin::{Detail, Publication, Ref, Repository, TaskCx, VersionRef};
 use crate::storage::{Expected, Received};
-use crate::{artifacts, plugin};
+use crate::{artifacts, plugin, versions};
 
 /// A publication that is being made. Nothing of it exists before [`Publisher::complete`]; what was received until then is
 /// left to orphan cleanup.
@@ -194,4 +195,40 @@ impl<'a> Publisher<'a> {
         }
         Ok(made)
     }
+}
+
+/// Settles what a task publishes: the version that its parameters name, or else the latest one of the repository that they
+/// name. Both are named then.
+///
+/// # Errors
+/// [`Error::Invalid`] if neither is named, there is no such thing, or the version is of another kind of repository; also if a
+/// named version is to be a checkpoint, which only the latest can be.
+pub async fn settle_version<R: Repository>(
+    app: &App,
+    repository: &mut Option<Ref<R>>,
+    version: &mut Option<VersionRef>,
+    checkpoint: bool,
+) -> Result<()> {
+    let db = app.db.read();
+    let found = match (&*version, &*repository) {
+        (Some(_), None) if checkpoint => {
+            return Err(Error::invalid_together("'checkpoint' may only be used with 'repository'"));
+        }
+        (Some(version), _) => version.find(db, "repository_version").await?,
+        (None, Some(repository)) => {
+            repository.find(db, "repository").await?;
+            versions::latest(db, repository.id).await?
+        }
+        (None, None) => {
+            let message = "Either the 'repository' or 'repository_version' need to be specified.";
+            return Err(Error::invalid_together(message));
+        }
+    };
+    let row = repository::Entity::find_by_id(found.repository_id).one(db).await?;
+    if row.is_none_or(|row| row.pulp_type != R::TYPE) {
+        return Err(Error::invalid("repository_version", "Invalid hyperlink - Incorrect URL match."));
+    }
+    *version = Some(VersionRef::new(found.pulp_id));
+    *repository = Some(Ref::new(found.repository_id));
+    Ok(())
 }

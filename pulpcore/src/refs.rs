@@ -7,6 +7,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
@@ -40,6 +41,9 @@ pub(crate) const CORE_MODELS: &[(&str, &str)] = &[
     ("uploads", "core.upload"),
     ("workers", "core.appstatus"),
 ];
+
+/// What is said of a reference to nothing, in Pulp's words.
+const MISSING: &str = "Invalid hyperlink - Object does not exist.";
 
 /// The PRN name of repository versions.
 pub(crate) const VERSION_MODEL: &str = "core.repositoryversion";
@@ -202,6 +206,19 @@ impl<D: Detail> Ref<D> {
         let noun = registry::get().noun(D::Master::FAMILY, D::TYPE).expect("a noun in use is registered");
         Self { id, model: noun.prn_model(), kind: PhantomData }
     }
+
+    /// The thing's row, as core has it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `field` if there is none of this kind.
+    pub async fn find(&self, db: &impl ConnectionTrait, field: &str) -> Result<<D::Master as EntityTrait>::Model> {
+        let found = D::Master::find()
+            .filter(Expr::col("pulp_id").eq(self.id))
+            .filter(Expr::col("pulp_type").eq(D::TYPE))
+            .one(db)
+            .await?;
+        found.ok_or_else(|| Error::invalid(field, MISSING))
+    }
 }
 
 impl<O: Own> Ref<O> {
@@ -304,7 +321,7 @@ impl VersionRef {
             _ => return Err(Error::invalid(field, "Invalid hyperlink - No URL match.")),
         };
         let version = query.one(db).await?;
-        version.ok_or_else(|| Error::invalid(field, "Invalid hyperlink - Object does not exist."))
+        version.ok_or_else(|| Error::invalid(field, MISSING))
     }
 }
 

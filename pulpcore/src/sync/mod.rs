@@ -9,8 +9,6 @@ pub(crate) mod repair;
 
 use std::sync::Arc;
 
-use sea_orm::EntityTrait;
-
 use self::download::Downloader;
 pub use self::pipeline::{Declared, DeclaredArtifact, Saved, Session};
 use crate::api::families::remote as reach;
@@ -38,8 +36,7 @@ pub async fn settle_remote<R: Remote>(
     named: &mut Option<Ref<R>>,
 ) -> Result<()> {
     if let Some(remote) = named {
-        let row = remote::Entity::find_by_id(remote.id).one(app.db.read()).await?;
-        return row.map(drop).ok_or_else(|| Error::invalid("remote", "Invalid hyperlink - Object does not exist."));
+        return remote.find(app.db.read(), "remote").await.map(drop);
     }
     let own = repository.remote_id.ok_or_else(|| {
         Error::invalid("remote", "This field is required since a remote is not set on the repository.")

@@ -51,7 +51,7 @@ impl Task for Change {
     const NAME: &'static str = "pulp_file.app.tasks.modify.add_and_remove";
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
-        super::must_exist(app, &self.repository).await?;
+        self.repository.find(app.db.read(), "repository").await?;
         self.modification().check(app).await
     }
 

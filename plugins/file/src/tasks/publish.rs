@@ -8,7 +8,7 @@ use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{publication, repository_version};
 use pulpcore::plugin::{Locks, Publisher, Ref, Task, TaskCx, TaskKind, VersionRef, register};
-use pulpcore::versions;
+use pulpcore::publish::settle_version;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -46,29 +46,7 @@ impl Task for Publish {
     const NAME: &'static str = "pulp_file.app.tasks.publishing.publish";
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
-        let db = app.db.read();
-        let version = match (&self.repository_version, &self.repository) {
-            (Some(_), None) if self.checkpoint => {
-                return Err(Error::invalid_together("'checkpoint' may only be used with 'repository'"));
-            }
-            (Some(version), _) => version.find(db, "repository_version").await?,
-            (None, Some(repository)) => {
-                super::must_exist(app, repository).await?;
-                versions::latest(db, repository.id).await?
-            }
-            (None, None) => {
-                let message = "Either the 'repository' or 'repository_version' need to be specified.";
-                return Err(Error::invalid_together(message));
-            }
-        };
-        let repository = Ref::new(version.repository_id);
-        let row = super::must_exist(app, &repository).await?;
-        if row.pulp_type != <FileRepository as pulpcore::plugin::Detail>::TYPE {
-            return Err(Error::invalid("repository_version", "Invalid hyperlink - Incorrect URL match."));
-        }
-        self.repository_version = Some(VersionRef::new(version.pulp_id));
-        self.repository = Some(repository);
-        Ok(())
+        settle_version(app, &mut self.repository, &mut self.repository_version, self.checkpoint).await
     }
 
     fn locks(&self) -> Locks {

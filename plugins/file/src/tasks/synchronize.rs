@@ -51,7 +51,7 @@ impl Task for Synchronize {
     const NAME: &'static str = "pulp_file.app.tasks.synchronizing.synchronize";
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
-        let repository = super::must_exist(app, &self.repository).await?;
+        let repository = self.repository.find(app.db.read(), "repository").await?;
         sync::settle_remote(app, &repository, &mut self.remote).await
     }
 
@@ -62,8 +62,7 @@ impl Task for Synchronize {
 
     async fn run(self, cx: TaskCx) -> Result<()> {
         let remote = self.remote.as_ref().ok_or_else(|| Error::internal("a prepared task has its remote"))?;
-        let remote = remote::Entity::find_by_id(remote.id).one(cx.db().read()).await?;
-        let remote = remote.ok_or_else(|| Error::invalid("remote", super::MISSING))?;
+        let remote = remote.find(cx.db().read(), "remote").await?;
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let manifest = download(&cx, &session, &remote).await?;
 

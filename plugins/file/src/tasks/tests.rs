@@ -2,24 +2,28 @@
 
 use pulpcore::app::App;
 use pulpcore::db::now;
+use pulpcore::error::Result;
 use pulpcore::models::{
     Labels, artifact, content_artifact, progress_report, publication, published_metadata, remote, repository,
     repository_version, state, task,
 };
-use pulpcore::plugin::Task;
+use pulpcore::plugin::{Ref, Task};
 use pulpcore::settings::Settings;
 use pulpcore::storage::Storage;
 use pulpcore::tasking::{Dispatch, Worker};
 use pulpcore::testkit::{Fault, FixtureServer};
 use pulpcore::{migrate, registry, versions};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::*;
-use crate::models::{FileContent, FileRemote, content, remote as file_remote, repository as file_repository};
+use crate::models::{
+    FileContent, FileRemote, FileRepository, content, remote as file_remote, repository as file_repository,
+};
 use crate::serializers::MANIFEST;
 
 /// A server that syncs from another one. It stops when it is dropped.

@@ -43,7 +43,7 @@ impl Task for UploadComps {
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
         match &self.repository {
-            Some(repository) => super::must_exist(app, repository).await.map(drop),
+            Some(repository) => repository.find(app.db.read(), "repository").await.map(drop),
             None => Ok(()),
         }
     }

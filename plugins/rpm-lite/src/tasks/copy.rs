@@ -65,7 +65,7 @@ impl Task for Copy {
         for entry in &mut self.config {
             let version = entry.source_repo_version.find(app.db.read(), "config").await?;
             entry.source_repo_version = VersionRef::new(version.pulp_id);
-            super::must_exist(app, &entry.dest_repo).await.map_err(|_| Error::invalid("config", super::MISSING))?;
+            entry.dest_repo.find(app.db.read(), "config").await?;
             base(app, entry).await?;
             if let Some(units) = &entry.content {
                 versions::units(app, "config", units).await?;

@@ -4,7 +4,7 @@ use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{publication, repository_version};
 use pulpcore::plugin::{Locks, Publisher, Ref, Task, TaskCx, TaskKind, VersionRef, register};
-use pulpcore::versions;
+use pulpcore::publish::settle_version;
 use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,27 +76,7 @@ impl Task for Publish {
     const NAME: &'static str = "pulp_rpm.app.tasks.publishing.publish";
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
-        let db = app.db.read();
-        let version = match (&self.repository_version, &self.repository) {
-            (Some(_), None) if self.checkpoint => {
-                return Err(Error::invalid_together("'checkpoint' may only be used with 'repository'"));
-            }
-            (Some(version), _) => version.find(db, "repository_version").await?,
-            (None, Some(repository)) => {
-                super::must_exist(app, repository).await?;
-                versions::latest(db, repository.id).await?
-            }
-            (None, None) => {
-                let message = "Either the 'repository' or 'repository_version' need to be specified.";
-                return Err(Error::invalid_together(message));
-            }
-        };
-        let repository = Ref::new(version.repository_id);
-        let wrong = |_| Error::invalid("repository_version", "Invalid hyperlink - Incorrect URL match.");
-        super::must_exist(app, &repository).await.map_err(wrong)?;
-        self.repository_version = Some(VersionRef::new(version.pulp_id));
-        self.repository = Some(repository);
-        Ok(())
+        settle_version(app, &mut self.repository, &mut self.repository_version, self.checkpoint).await
     }
 
     fn locks(&self) -> Locks {

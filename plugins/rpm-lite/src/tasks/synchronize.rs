@@ -72,7 +72,7 @@ impl Task for Synchronize {
     const NAME: &'static str = "pulp_rpm.app.tasks.synchronizing.synchronize";
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
-        let repository = super::must_exist(app, &self.repository).await?;
+        let repository = self.repository.find(app.db.read(), "repository").await?;
         sync::settle_remote(app, &repository, &mut self.remote).await?;
         let row = RpmRepository::find_by_id(self.repository.id).one(app.db.read()).await?.unwrap_or_default();
         let refuse = |setting: &str, policies: &str| {
@@ -97,10 +97,10 @@ impl Task for Synchronize {
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let id = self.remote.as_ref().ok_or_else(|| Error::internal("a prepared task has its remote"))?.id;
-        let remote = remote::Entity::find_by_id(id).one(cx.db().read()).await?;
-        let own = RpmRemote::find_by_id(id).one(cx.db().read()).await?;
-        let (remote, own) = remote.zip(own).ok_or_else(|| Error::invalid("remote", super::MISSING))?;
+        let named = self.remote.as_ref().ok_or_else(|| Error::internal("a prepared task has its remote"))?;
+        let remote = named.find(cx.db().read(), "remote").await?;
+        let own = RpmRemote::find_by_id(named.id).one(cx.db().read()).await?;
+        let own = own.ok_or_else(|| Error::internal("a remote of this kind has its row"))?;
         let repository = RpmRepository::find_by_id(self.repository.id).one(cx.db().read()).await?.unwrap_or_default();
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let token = own.sles_auth_token.as_deref();
