@@ -104,7 +104,7 @@ impl Writer {
 }
 
 async fn write(mut ends: Ends, mut given: mpsc::Receiver<(Uuid, Ended)>, patience: Duration) {
-    let mut last = None;
+    let mut failing = None;
     loop {
         while let Ok((task, ended)) = given.try_recv() {
             ends.push(task, ended);
@@ -116,9 +116,10 @@ async fn write(mut ends: Ends, mut given: mpsc::Receiver<(Uuid, Ended)>, patienc
             }
         }
         if ends.turn(&[]).await.is_ok() {
+            failing = None;
             continue;
         }
-        if given.is_closed() && last.get_or_insert_with(Instant::now).elapsed() > patience {
+        if given.is_closed() && failing.get_or_insert_with(Instant::now).elapsed() > patience {
             tracing::error!("The database takes no ends of tasks; others will give them up.");
             return;
         }
