@@ -8,6 +8,7 @@
 mod away;
 pub mod bulk;
 mod changes;
+mod keys;
 mod writing;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::sync::Mutex;
 pub(crate) use self::away::{is_away, unavailable};
 pub use self::changes::Change;
 pub(crate) use self::changes::{Changes, Hears};
+pub(crate) use self::keys::{among, keys};
 pub use self::writing::{WriteTx, Writing};
 use crate::error::{Error, Result};
 

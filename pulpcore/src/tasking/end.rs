@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::events::{self, Event, STATE};
 use super::leave::leave;
 use super::locks;
-use crate::db::{WriteTx, now, rows_per_statement, storable};
+use crate::db::{WriteTx, among, keys, now, rows, storable};
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, state, task};
 use crate::versions::staging;
@@ -60,7 +60,7 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
         return Ok((freed, told));
     }
     let ids: Vec<Uuid> = tasks.iter().map(|(id, _)| *id).collect();
-    let mut locks = locks::turn_of(tx, &ids).await?;
+    locks::turn_of(tx, &ids).await?;
 
     let well = completed(tx, tasks, from).await?;
     for (id, ended) in tasks {
@@ -99,8 +99,7 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
             told.push(last.event(*id));
         }
     }
-    locks.retain(|lock| freed.states.iter().any(|(id, _)| *id == lock.task_id));
-    let (ready, mut all) = leave(tx, &freed.states, &locks).await?;
+    let (ready, mut all) = leave(tx, &freed.states).await?;
     freed.ready += ready;
     all.extend(told);
     Ok((freed, all))
@@ -108,22 +107,25 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
 
 /// Writes the ends of those that completed and returned nothing, which is most of them, at once; gives their keys.
 async fn completed(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) -> Result<HashSet<Uuid>> {
-    let mut well = HashSet::new();
-    let ids: Vec<Uuid> =
-        tasks.iter().filter(|(_, ended)| matches!(ended, Ended::Completed(None))).map(|(id, _)| *id).collect();
-    for ids in ids.chunks(rows_per_statement(1)) {
-        let now = now();
-        let written = task::Entity::update_many()
-            .col_expr(task::Column::State, Expr::value(state::COMPLETED))
-            .col_expr(task::Column::FinishedAt, Expr::value(now))
-            .col_expr(task::Column::PulpLastUpdated, Expr::value(now))
-            .filter(task::Column::PulpId.is_in(ids.iter().copied()))
-            .filter(task::Column::State.is_in(from.iter().copied()))
-            .exec_with_returning(&**tx)
-            .await?;
-        well.extend(written.into_iter().map(|row| row.pulp_id));
+    #[derive(FromQueryResult)]
+    struct Row {
+        pulp_id: Uuid,
     }
-    Ok(well)
+    let well: Vec<Uuid> =
+        tasks.iter().filter(|(_, ended)| matches!(ended, Ended::Completed(None))).map(|(id, _)| *id).collect();
+    if well.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let backend = tx.get_database_backend();
+    let sql = format!(
+        "UPDATE core_task SET state = '{}', finished_at = $2, pulp_last_updated = $2 WHERE {} AND state IN ('{}') \
+         RETURNING pulp_id",
+        state::COMPLETED,
+        among(backend, "pulp_id", "$1"),
+        from.join("', '")
+    );
+    let written: Vec<Row> = rows(&**tx, &sql, vec![keys(backend, well).into(), now().into()]).await?;
+    Ok(written.into_iter().map(|row| row.pulp_id).collect())
 }
 
 /// The last state of a task.

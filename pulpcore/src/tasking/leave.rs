@@ -5,41 +5,38 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
-use serde_json::{Value, json};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::events::Event;
 use super::{locks, progress};
-use crate::db::{WriteTx, now, rows, rows_per_statement};
+use crate::db::{WriteTx, among, keys, now, rows, rows_per_statement};
 use crate::error::Result;
 use crate::models::{state, task_reservation};
 use crate::versions::staging;
 
-/// Forgets what hangs on tasks, which have just ended in these states and had these locks. It must be our turn. Returns how
-/// many tasks were made ready, and what there is to tell before the tasks' last states.
-pub(super) async fn leave(
-    tx: &WriteTx,
-    gone: &[(Uuid, &'static str)],
-    locks: &[task_reservation::Model],
-) -> Result<(usize, Vec<Event>)> {
+/// Forgets what hangs on tasks, which have just ended in these states. It must be our turn. Returns how many tasks were made
+/// ready, and what there is to tell before the tasks' last states.
+pub(super) async fn leave(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result<(usize, Vec<Event>)> {
     if gone.is_empty() {
         return Ok((0, Vec::new()));
     }
     let (told, mut next) = match tx.is_sqlite() {
-        true => step_by_step(tx, gone, locks).await?,
-        false => at_once(tx, gone, locks).await?,
+        true => step_by_step(tx, gone).await?,
+        false => at_once(tx, gone).await?,
     };
     let gone: HashSet<Uuid> = gone.iter().map(|(id, _)| *id).collect();
     next.retain(|id| !gone.contains(id));
     Ok((locks::make_ready(tx, &next).await?, told))
 }
 
-async fn step_by_step(
-    tx: &WriteTx,
-    gone: &[(Uuid, &'static str)],
-    locks: &[task_reservation::Model],
-) -> Result<(Vec<Event>, Vec<Uuid>)> {
+async fn step_by_step(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result<(Vec<Event>, Vec<Uuid>)> {
+    #[derive(FromQueryResult)]
+    struct Next {
+        id: Uuid,
+    }
+    let all = keys(tx.get_database_backend(), gone.iter().map(|(id, _)| *id));
+    let next: Vec<Next> = rows(&**tx, &locks::next_sql(tx), vec![all.into()]).await?;
     let mut told = Vec::new();
     for state in state::FINAL {
         let ids: Vec<Uuid> = gone.iter().filter(|(_, ended)| *ended == state).map(|(id, _)| *id).collect();
@@ -50,37 +47,32 @@ async fn step_by_step(
             task_reservation::Entity::delete_many().filter(released).exec(&**tx).await?;
         }
     }
-    #[derive(FromQueryResult)]
-    struct Next {
-        id: Uuid,
-    }
-    let next: Vec<Next> = rows(&**tx, &locks::next_sql(tx), vec![locks::document(locks).into()]).await?;
     Ok((told, next.into_iter().map(|next| next.id).collect()))
 }
 
 /// All parts see what was there before: also the locks that go. What follows on those is not missed, as each lock that
 /// goes says what comes after itself.
-async fn at_once(
-    tx: &WriteTx,
-    gone: &[(Uuid, &'static str)],
-    locks: &[task_reservation::Model],
-) -> Result<(Vec<Event>, Vec<Uuid>)> {
+async fn at_once(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result<(Vec<Event>, Vec<Uuid>)> {
     #[derive(FromQueryResult)]
     struct Row {
         id: Uuid,
         is_report: bool,
     }
-    let next = locks::next_sql(tx);
+    let backend = tx.get_database_backend();
+    let (next, gone_task, gone_draft) =
+        (locks::next_sql(tx), among(backend, "task_id", "$1"), among(backend, "draft_id", "$1"));
     let sql = format!(
-        "WITH ended AS (SELECT * FROM jsonb_to_recordset($2) AS ended(task uuid, state text)), \
+        "WITH ended AS (SELECT * FROM unnest($1::text::uuid[], $2::text::text[]) AS ended(task, state)), \
          settled AS (UPDATE core_progressreport SET state = ended.state, pulp_last_updated = $3 FROM ended \
            WHERE task_id = ended.task AND core_progressreport.state = 'running' RETURNING pulp_id), \
-         unstaged AS (DELETE FROM core_stagedcontent USING ended WHERE draft_id = ended.task), \
-         released AS (DELETE FROM core_taskreservation USING ended WHERE task_id = ended.task) \
+         unstaged AS (DELETE FROM core_stagedcontent WHERE {gone_draft}), \
+         released AS (DELETE FROM core_taskreservation WHERE {gone_task}) \
          SELECT pulp_id AS id, TRUE AS is_report FROM settled UNION ALL SELECT id, FALSE FROM ({next}) AS next"
     );
-    let ended: Value = gone.iter().map(|(id, state)| json!({ "task": id, "state": state })).collect();
-    let found: Vec<Row> = rows(&**tx, &sql, vec![locks::document(locks).into(), ended.into(), now().into()]).await?;
+    let all = keys(backend, gone.iter().map(|(id, _)| *id));
+    let states: Vec<_> = gone.iter().map(|(_, state)| *state).collect();
+    let states = format!("{{{}}}", states.join(","));
+    let found: Vec<Row> = rows(&**tx, &sql, vec![all.into(), states.into(), now().into()]).await?;
     let (reports, next): (Vec<_>, Vec<_>) = found.into_iter().partition(|row| row.is_report);
     let ids = |rows: Vec<Row>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
     Ok((progress::settled(tx, &ids(reports)).await?, ids(next)))

@@ -11,13 +11,13 @@
 //! still sees the other, the second sees that the first is gone. Rows are locked in the order of `seq`, after the resources.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::db::{WriteTx, exec, now, rows, rows_per_statement};
+use crate::db::{WriteTx, among, exec, keys, now, rows, rows_per_statement};
 use crate::error::Result;
-use crate::models::{state, task, task_reservation};
+use crate::models::{state, task};
 use crate::plugin::Lock;
 
 /// More resources than this are taken as one: PostgreSQL's table of locks is finite, and shared by all.
@@ -70,41 +70,26 @@ pub(super) async fn free(tx: &WriteTx, locks: &[Lock]) -> Result<bool> {
     Ok(found.first().is_some_and(|row| row.free))
 }
 
-/// Waits for our turn on the resources of tasks; gives their locks, which are the same from the dispatch to the end.
-pub(super) async fn turn_of(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<task_reservation::Model>> {
-    let ids: Value = tasks.iter().map(|id| Value::from(id.simple().to_string())).collect();
-    let sql = match tx.is_sqlite() {
-        true => {
-            "SELECT * FROM core_taskreservation WHERE task_id IN (SELECT unhex(value) FROM json_each($1))".to_owned()
-        }
-        false => {
-            let mine = "SELECT * FROM core_taskreservation \
-                 WHERE task_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1))";
-            let turns = turns(mine);
-            format!("{turns} SELECT mine.* FROM mine JOIN (SELECT count(*) FROM turns) AS all_turns ON TRUE")
-        }
-    };
-    rows(&**tx, &sql, vec![ids.into()]).await
+/// Waits for our turn on the resources of tasks, which are the same from the dispatch to the end.
+pub(super) async fn turn_of(tx: &WriteTx, tasks: &[Uuid]) -> Result<()> {
+    if tx.is_sqlite() {
+        return Ok(());
+    }
+    let backend = tx.get_database_backend();
+    let turns = turns(&format!("SELECT * FROM core_taskreservation WHERE {}", among(backend, "task_id", "$1")));
+    let tasks = keys(backend, tasks.iter().copied());
+    exec(&**tx, &format!("{turns} SELECT count(*) FROM turns"), vec![tasks.into()]).await?;
+    Ok(())
 }
 
-/// Locks as a document, for [`next_sql`].
-pub(super) fn document(locks: &[task_reservation::Model]) -> Value {
-    locks.iter().map(|row| json!({ "resource": row.resource, "exclusive": row.exclusive, "seq": row.seq })).collect()
-}
-
-/// Selects as `id` whom the locks in the document `$1` stood in the way of, as far as the next one who is in the way of the
-/// rest. It must be our turn.
+/// Selects as `id` whom the locks of the tasks in `$1` (see [`keys`]) stand in the way of, as far as the next one who is in
+/// the way of the rest; some of these tasks may be among them. It must be our turn.
 pub(super) fn next_sql(tx: &WriteTx) -> String {
-    let rows_of = match tx.is_sqlite() {
-        true => {
-            "SELECT value->>'resource' AS resource, value->>'exclusive' AS exclusive, value->>'seq' AS seq \
-             FROM json_each($1)"
-        }
-        false => "SELECT * FROM jsonb_to_recordset($1) AS gone(resource text, exclusive boolean, seq bigint)",
-    };
+    let theirs = among(tx.get_database_backend(), "g.task_id", "$1");
     format!(
         "WITH gone AS (SELECT g.resource, g.exclusive, g.seq, (SELECT min(o.seq) FROM core_taskreservation o \
-           WHERE o.resource = g.resource AND o.exclusive AND o.seq > g.seq) AS border FROM ({rows_of}) AS g) \
+           WHERE o.resource = g.resource AND o.exclusive AND o.seq > g.seq) AS border \
+           FROM core_taskreservation g WHERE {theirs}) \
          SELECT o.task_id AS id FROM gone \
            JOIN core_taskreservation o ON o.resource = gone.resource AND o.seq = gone.border \
          UNION SELECT o.task_id FROM gone JOIN core_taskreservation o ON o.resource = gone.resource \

@@ -102,8 +102,8 @@ impl Queue {
         events::record(&tx, told).await?;
         tx.commit().await?;
         self.count(&freed.states);
-        // With a worker left over here, nothing is left over for others.
-        if freed.ready > 0 && claimed.len() == free.len() {
+        // Where fewer were taken than might have been, nothing is left over for others.
+        if freed.ready > 0 && claimed.len() == free.len().min(claim::AT_ONCE) {
             self.wakes.ready();
         }
         if freed.ended() > 0 || freed.ready > 0 || !claimed.is_empty() {

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::claim;
 use super::cx::TaskCx;
 use super::diagnostics;
 use super::end::{Ended, failure};
@@ -105,11 +106,11 @@ impl Slots {
             let full = self.writer.as_ref().is_some_and(|writer| !writer.has_room());
             let idle = !self.free.is_empty() && !stopping && !full;
             pulse.turns();
-            let succeeded = self.turn(idle).await;
+            let (succeeded, more) = self.turn(idle).await;
             if stopping && self.busy.is_empty() && self.ends.is_empty() {
                 break;
             }
-            if !self.reported.is_empty() || (succeeded && !self.ends.is_empty()) {
+            if more || !self.reported.is_empty() || (succeeded && !self.ends.is_empty()) {
                 continue;
             }
             failing = if succeeded { None } else { failing.or_else(|| Some(Instant::now())) };
@@ -158,15 +159,17 @@ impl Slots {
         }
     }
 
-    /// One transaction with the queue, which takes tasks if somebody is `idle`; whether it succeeded.
-    async fn turn(&mut self, idle: bool) -> bool {
+    /// One transaction with the queue, which takes tasks if somebody is `idle`; whether it succeeded, and whether there may be
+    /// more to take.
+    async fn turn(&mut self, idle: bool) -> (bool, bool) {
         let free: &[Uuid] = if idle { &self.free } else { &[] };
         match self.ends.turn(free).await {
             Ok(claimed) => {
+                let many = claimed.len() == claim::AT_ONCE;
                 claimed.into_iter().for_each(|row| self.begin(row));
-                true
+                (true, many && !self.free.is_empty())
             }
-            Err(_) => false,
+            Err(_) => (false, false),
         }
     }
 
