@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 pub(crate) use self::away::{is_away, unavailable};
 pub use self::changes::Change;
 pub(crate) use self::changes::{Changes, Hears};
-pub(crate) use self::keys::{among, keys};
+pub(crate) use self::keys::{among, array, keys};
 pub use self::writing::{WriteTx, Writing};
 use crate::error::{Error, Result};
 

@@ -23,6 +23,11 @@ pub(crate) fn keys(backend: DbBackend, ids: impl IntoIterator<Item = Uuid>) -> S
 pub(crate) fn among(backend: DbBackend, column: &str, parameter: &str) -> String {
     match backend {
         DbBackend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each({parameter}))"),
-        _ => format!("{column} = ANY({parameter}::text::uuid[])"),
+        _ => format!("{column} = ANY({}::uuid[])", array(parameter, "uuid")),
     }
+}
+
+/// An array that PostgreSQL reads from the text in a parameter. It does not look into it to make a plan for just this one.
+pub(crate) fn array(parameter: &str, of: &str) -> String {
+    format!("(SELECT {parameter}::text::{of}[])")
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::events::Event;
 use super::{locks, progress};
-use crate::db::{WriteTx, among, keys, now, rows, rows_per_statement};
+use crate::db::{WriteTx, among, array, keys, now, rows, rows_per_statement};
 use crate::error::Result;
 use crate::models::{state, task_reservation};
 use crate::versions::staging;
@@ -61,8 +61,9 @@ async fn at_once(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result<(Vec<Eve
     let backend = tx.get_database_backend();
     let (next, gone_task, gone_draft) =
         (locks::next_sql(tx), among(backend, "task_id", "$1"), among(backend, "draft_id", "$1"));
+    let (tasks, states) = (array("$1", "uuid"), array("$2", "text"));
     let sql = format!(
-        "WITH ended AS (SELECT * FROM unnest($1::text::uuid[], $2::text::text[]) AS ended(task, state)), \
+        "WITH ended AS (SELECT * FROM unnest({tasks}, {states}) AS ended(task, state)), \
          settled AS (UPDATE core_progressreport SET state = ended.state, pulp_last_updated = $3 FROM ended \
            WHERE task_id = ended.task AND core_progressreport.state = 'running' RETURNING pulp_id), \
          unstaged AS (DELETE FROM core_stagedcontent WHERE {gone_draft}), \
