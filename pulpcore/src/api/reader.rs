@@ -51,7 +51,8 @@ impl Reader {
 
     /// The href of one of core's own things.
     pub fn own_href<O: Own>(&self, id: Uuid) -> String {
-        let collection = refs::CORE_MODELS.iter().find(|(_, model)| *model == O::MODEL).expect("core lists its own things");
+        let collection =
+            refs::CORE_MODELS.iter().find(|(_, model)| *model == O::MODEL).expect("core lists its own things");
         format!("{}{}/{id}/", self.root, collection.0)
     }
 

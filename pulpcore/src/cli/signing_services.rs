@@ -67,7 +67,10 @@ impl SigningServices {
                 Self::Add(add) => {
                     let limit = Duration::from_secs(settings.signing_timeout);
                     let row = signing::add(&db, &add.name, &add.means(), limit).await?;
-                    say(format_args!("The signing service '{}' signs with the key {}.", row.name, row.pubkey_fingerprint))?;
+                    say(format_args!(
+                        "The signing service '{}' signs with the key {}.",
+                        row.name, row.pubkey_fingerprint
+                    ))?;
                 }
                 Self::List(list) => say(list.text(&signing::all(&db).await?))?,
                 Self::Remove(remove) => {

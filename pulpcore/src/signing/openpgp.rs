@@ -5,12 +5,14 @@
 
 use std::io::{self, Read, Seek};
 
-use pgp::composed::{ArmorOptions, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey, SignedSecretKey};
-use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{
-    KeyFlags, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData,
+use pgp::composed::{
+    ArmorOptions, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey, SignedSecretKey,
 };
-use pgp::types::{Fingerprint, KeyDetails, KeyId, KeyVersion, Password, SecretParams, SigningKey, Tag, Timestamp, VerifyingKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{KeyFlags, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData};
+use pgp::types::{
+    Fingerprint, KeyDetails, KeyVersion, Password, SecretParams, SigningKey, Tag, Timestamp, VerifyingKey,
+};
 
 /// No text with keys is longer, in bytes.
 pub(crate) const LONGEST_KEYS: usize = 1 << 20;
@@ -113,7 +115,7 @@ impl PublicKeys {
     /// [`BadKeys`] if there are several.
     pub(crate) fn only(&self) -> Result<String, BadKeys> {
         match &self.0[..] {
-            [key] => Ok(hex(&key.fingerprint())),
+            [key] => Ok(name(&key.fingerprint())),
             _ => Err(BadKeys("there are several public keys in it, of which one would sign")),
         }
     }
@@ -164,13 +166,13 @@ impl PublicKeys {
             let primary = &certificate.primary_key;
             if is_by(signature, primary) {
                 match may_sign(certificate, None, created).and_then(|()| holds(signature, primary, content)) {
-                    Ok(()) => return Ok(hex(&primary.fingerprint())),
+                    Ok(()) => return Ok(name(&primary.fingerprint())),
                     Err(unproven) => why = unproven,
                 }
             }
             for subkey in certificate.public_subkeys.iter().filter(|subkey| is_by(signature, *subkey)) {
                 match may_sign(certificate, Some(subkey), created).and_then(|()| holds(signature, subkey, content)) {
-                    Ok(()) => return Ok(hex(&subkey.fingerprint())),
+                    Ok(()) => return Ok(name(&subkey.fingerprint())),
                     Err(unproven) => why = unproven,
                 }
             }
@@ -200,8 +202,12 @@ fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
 /// Whose a signature says that it is.
 fn issuer(signature: &Signature) -> String {
     let (ids, fingerprints) = (signature.issuer_key_id(), signature.issuer_fingerprint());
-    let id = ids.first().map(|id: &&KeyId| format!("{id:X}"));
-    fingerprints.first().map(|fingerprint| hex(fingerprint)).or(id).unwrap_or_else(|| "which it does not name".to_owned())
+    let id = ids.first().map(|id| hex::encode_upper(id));
+    fingerprints
+        .first()
+        .map(|fingerprint| name(fingerprint))
+        .or(id)
+        .unwrap_or_else(|| "which it does not name".to_owned())
 }
 
 /// Refuses a key that may not have signed at a time: the primary key of a certificate, or a subkey of it.
@@ -209,10 +215,10 @@ fn issuer(signature: &Signature) -> String {
 /// What a certificate says of its primary key is believed without a signature, too: whoever trusts it has named the key itself.
 fn may_sign(certificate: &SignedPublicKey, subkey: Option<&SignedPublicSubKey>, at: Timestamp) -> Result<(), Unproven> {
     let primary = &certificate.primary_key;
-    let name = hex(&primary.fingerprint());
+    let own = name(&primary.fingerprint());
     let details = &certificate.details;
     if details.revocation_signatures.iter().any(|revocation| revocation.verify_key(primary).is_ok()) {
-        return Err(Unproven::KeyRevoked(name));
+        return Err(Unproven::KeyRevoked(own));
     }
     let direct = details.direct_signatures.iter().filter(|one| one.verify_key(primary).is_ok());
     let of_users = details.users.iter().flat_map(|user| {
@@ -224,20 +230,20 @@ fn may_sign(certificate: &SignedPublicKey, subkey: Option<&SignedPublicSubKey>, 
     });
     let newest = newest(direct.chain(of_users));
     if has_expired(newest, primary.created_at(), at) {
-        return Err(Unproven::KeyExpired(name));
+        return Err(Unproven::KeyExpired(own));
     }
     let Some(subkey) = subkey else {
         let flags = newest.map(Signature::key_flags).unwrap_or_default();
         return match flags.sign() || flags == KeyFlags::default() {
             true => Ok(()),
-            false => Err(Unproven::NotForSignatures(name)),
+            false => Err(Unproven::NotForSignatures(own)),
         };
     };
-    let name = hex(&subkey.fingerprint());
+    let own = name(&subkey.fingerprint());
     let bound = subkey.signatures.iter().filter(|one| one.verify_subkey_binding(primary, &subkey.key).is_ok());
     let (revoked, bound): (Vec<_>, Vec<_>) = bound.partition(|one| one.typ() == Some(SignatureType::SubkeyRevocation));
     if !revoked.is_empty() {
-        return Err(Unproven::KeyRevoked(name));
+        return Err(Unproven::KeyRevoked(own));
     }
     let newest = self::newest(bound.into_iter());
     // The subkey says that it belongs to the primary key, as the primary key says of it.
@@ -247,10 +253,10 @@ fn may_sign(certificate: &SignedPublicKey, subkey: Option<&SignedPublicSubKey>, 
     };
     match newest {
         Some(binding) if binding.key_flags().sign() && agrees(binding) => {}
-        _ => return Err(Unproven::NotForSignatures(name)),
+        _ => return Err(Unproven::NotForSignatures(own)),
     }
     match has_expired(newest, subkey.created_at(), at) {
-        true => Err(Unproven::KeyExpired(name)),
+        true => Err(Unproven::KeyExpired(own)),
         false => Ok(()),
     }
 }
@@ -270,7 +276,8 @@ fn seconds(time: Timestamp) -> u64 {
     time.as_secs().into()
 }
 
-fn hex(fingerprint: &Fingerprint) -> String {
+/// A key's fingerprint, in upper-case hex.
+fn name(fingerprint: &Fingerprint) -> String {
     format!("{fingerprint:X}")
 }
 
@@ -279,7 +286,7 @@ pub(crate) struct SecretKey(SignedSecretKey);
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SecretKey").field(&hex(&self.0.fingerprint())).finish()
+        f.debug_tuple("SecretKey").field(&name(&self.0.fingerprint())).finish()
     }
 }
 

@@ -115,7 +115,7 @@ async fn complaint(err: Option<impl AsyncRead + Unpin>) -> Result<String, Failur
         last.drain(..needless);
     }
     let text = String::from_utf8_lossy(&last).replace(char::is_control, " ");
-    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned())
 }
 
 /// The file with the signature.

@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, SqlErr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, SqlErr,
+};
 use uuid::Uuid;
 
 use super::openpgp::{BadKeys, LONGEST_KEYS, PublicKeys, SecretKey};
@@ -40,7 +42,9 @@ const LONGEST_NAME: usize = 255;
 /// [`Error::Config`] with a sentence that says why it cannot be used.
 pub async fn add(db: &Db, name: &str, means: &Means, limit: Duration) -> Result<signing_service::Model> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
-        return Err(Error::Config("the name of a signing service has 1 to 255 bytes and no control characters".to_owned()));
+        return Err(Error::Config(
+            "the name of a signing service has 1 to 255 bytes and no control characters".to_owned(),
+        ));
     }
     if signing_service::Entity::find().filter(signing_service::Column::Name.eq(name)).count(db.read()).await? > 0 {
         return Err(taken(name));
@@ -76,9 +80,9 @@ pub async fn remove(db: &Db, name: &str) -> Result<()> {
     let tx = db.write().await?;
     let gone = signing_service::Entity::delete_many().filter(signing_service::Column::Name.eq(name)).exec(&*tx).await;
     let gone = gone.map_err(|error| match error.sql_err() {
-        Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
-            Error::Config(format!("the signing service '{name}' is in use: first take it from the repositories that name it"))
-        }
+        Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::Config(format!(
+            "the signing service '{name}' is in use: first take it from the repositories that name it"
+        )),
         _ => error.into(),
     })?;
     if gone.rows_affected == 0 {
@@ -88,7 +92,9 @@ pub async fn remove(db: &Db, name: &str) -> Result<()> {
 }
 
 fn taken(name: &str) -> Error {
-    Error::Config(format!("there is a signing service '{name}' already; one never changes: remove it first, or take another name"))
+    Error::Config(format!(
+        "there is a signing service '{name}' already; one never changes: remove it first, or take another name"
+    ))
 }
 
 fn row(name: &str, means: &Means) -> Result<signing_service::Model> {
@@ -104,7 +110,8 @@ fn row(name: &str, means: &Means) -> Result<signing_service::Model> {
         Means::Script { public_key, .. } => public_key,
         Means::SecretKey(path) => path,
     };
-    let fingerprint = PublicKeys::parse(&public_key).and_then(|keys| keys.only()).map_err(|bad| unusable(path, &bad))?;
+    let fingerprint =
+        PublicKeys::parse(&public_key).and_then(|keys| keys.only()).map_err(|bad| unusable(path, &bad))?;
     let now = now();
     Ok(signing_service::Model {
         pulp_id: Uuid::now_v7(),

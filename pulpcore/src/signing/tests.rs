@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgp::composed::DetachedSignature;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
-use pgp::types::{Password, SignedUser, SigningKey, Tag, Timestamp};
+use pgp::types::{KeyDetails, Password, SignedUser, SigningKey, Tag, Timestamp};
 use sea_orm::EntityTrait;
 use tempfile::TempDir;
 

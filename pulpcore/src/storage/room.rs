@@ -63,3 +63,28 @@ impl Drop for Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_its_own_and_goes_with_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::new(folder.path().join("spool")));
+        let (one, two) = (within(&spool).unwrap(), within(&spool).unwrap());
+        assert_ne!(one.path(), two.path());
+        assert!(one.path().is_absolute());
+        fs::create_dir(one.path().join("deep")).unwrap();
+        fs::write(one.path().join("deep").join("file"), "text").unwrap();
+        let path = one.path().to_owned();
+        drop(one);
+        assert!(!path.exists() && two.path().is_dir());
+        // The process's own folder is there for as long as a room is.
+        drop(spool);
+        assert!(two.path().is_dir());
+        let around = two.path().parent().unwrap().to_owned();
+        drop(two);
+        assert!(!around.exists());
+    }
+}

@@ -108,7 +108,9 @@ both_databases!(the_server_signs_what_a_repository_publishes, |pulp| {
     signing::remove(&pulp.app().db, "keeper").await.unwrap();
     publish(pulp, &repository).await.completed();
     pulp.content("zoo/repodata/repomd.xml.asc").await.expect(404);
-    assert!(pulp.content("zoo/config.repo").await.expect(200).text().ends_with("repo_gpgcheck=0\ngpgcheck=0\nenabled=1\n"));
+    assert!(
+        pulp.content("zoo/config.repo").await.expect(200).text().ends_with("repo_gpgcheck=0\ngpgcheck=0\nenabled=1\n")
+    );
 });
 
 both_databases!(a_script_signs_what_a_repository_publishes, |pulp| {
@@ -221,7 +223,9 @@ both_databases!(metadata_is_taken_only_if_the_remotes_key_has_signed_it, |pulp| 
 
 both_databases!(a_key_that_is_none_is_refused, |pulp| {
     let upstream = Upstream::empty().await;
-    for (text, reason) in [("a key", "no OpenPGP public key"), (&OpenPgpKey::new().secret_key(), "a secret key is in it")] {
+    for (text, reason) in
+        [("a key", "no OpenPGP public key"), (&OpenPgpKey::new().secret_key(), "a secret key is in it")]
+    {
         let body = json!({ "name": "checked", "url": upstream.url(), "metadata_public_key": text });
         let refused = pulp.post("remotes/rpm/rpm/", body).await.refused();
         assert!(refused["metadata_public_key"].to_string().contains(reason), "{refused}");
