@@ -364,12 +364,6 @@ impl<E> Link<E> {
     }
 }
 
-impl<E> Clone for Link<E> {
-    fn clone(&self) -> Self {
-        Self { id: self.id, text: self.text.clone(), kind: PhantomData }
-    }
-}
-
 impl<E> fmt::Debug for Link<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

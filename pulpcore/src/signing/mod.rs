@@ -25,9 +25,9 @@
 mod openpgp;
 mod script;
 mod services;
-#[cfg(any(test, feature = "testkit"))]
+#[cfg(feature = "testkit")]
 pub(crate) mod testing;
-#[cfg(test)]
+#[cfg(all(test, feature = "testkit"))]
 mod tests;
 
 use std::fs::File;

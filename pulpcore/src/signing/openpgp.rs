@@ -202,7 +202,7 @@ fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
 /// Whose a signature says that it is.
 fn issuer(signature: &Signature) -> String {
     let (ids, fingerprints) = (signature.issuer_key_id(), signature.issuer_fingerprint());
-    let id = ids.first().map(|id| hex::encode_upper(id));
+    let id = ids.first().map(hex::encode_upper);
     fingerprints
         .first()
         .map(|fingerprint| name(fingerprint))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, SqlErr,
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, SqlErr,
 };
 use uuid::Uuid;
 
@@ -79,16 +79,22 @@ pub(crate) async fn all(db: &Db) -> Result<Vec<signing_service::Model>> {
 pub async fn remove(db: &Db, name: &str) -> Result<()> {
     let tx = db.write().await?;
     let gone = signing_service::Entity::delete_many().filter(signing_service::Column::Name.eq(name)).exec(&*tx).await;
-    let gone = gone.map_err(|error| match error.sql_err() {
-        Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::Config(format!(
+    let gone = gone.map_err(|error| match is_of_foreign_key(&error) {
+        true => Error::Config(format!(
             "the signing service '{name}' is in use: first take it from the repositories that name it"
         )),
-        _ => error.into(),
+        false => error.into(),
     })?;
     if gone.rows_affected == 0 {
         return Err(Error::Config(format!("there is no signing service '{name}'")));
     }
     tx.commit().await
+}
+
+/// Whether something refers to what was to be deleted. SQLite restricts a deletion by what it counts among its triggers.
+fn is_of_foreign_key(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
+        || error.to_string().contains("FOREIGN KEY constraint failed")
 }
 
 fn taken(name: &str) -> Error {

@@ -19,8 +19,7 @@ impl OpenPgpKey {
     ///
     /// # Panics
     /// If none can be made; so do all methods when something goes wrong.
-    #[expect(clippy::new_without_default, reason = "two of them are never alike")]
-    pub fn new() -> Self {
+    pub fn generate() -> Self {
         Self::made(|_| {})
     }
 

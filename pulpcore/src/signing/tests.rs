@@ -60,7 +60,7 @@ fn said(keys: &str, signature: &str, text: &str) -> String {
 
 #[test]
 fn a_signature_is_proven_by_its_key_and_of_its_content_alone() {
-    let (key, other) = (OpenPgpKey::new(), OpenPgpKey::new());
+    let (key, other) = (OpenPgpKey::generate(), OpenPgpKey::generate());
     let signature = key.sign("text");
     assert_eq!(said(&key.public_key(), &signature, "text"), "");
     assert_eq!(said(&format!("{}\n{}", other.public_key(), key.public_key()), &signature, "text"), "");
@@ -73,7 +73,7 @@ fn a_signature_is_proven_by_its_key_and_of_its_content_alone() {
 
 #[test]
 fn the_subkey_signs_and_its_fingerprint_is_told() {
-    let key = OpenPgpKey::new();
+    let key = OpenPgpKey::generate();
     let keys = PublicKeys::parse(&key.public_key()).unwrap();
     let signer = keys.verify(key.sign("text").as_bytes(), Cursor::new("text")).unwrap();
     assert_ne!(signer, key.fingerprint());
@@ -104,7 +104,7 @@ fn a_key_that_expired_or_was_revoked_proves_nothing_and_signs_nothing() {
 
 #[test]
 fn a_hash_for_which_forgeries_are_known_proves_nothing() {
-    let key = OpenPgpKey::new();
+    let key = OpenPgpKey::generate();
     let sign = |hash| {
         let rng = argon2::password_hash::rand_core::OsRng;
         let (key, text) = (&key.0.primary_key, Cursor::new("text"));
@@ -118,7 +118,7 @@ fn a_hash_for_which_forgeries_are_known_proves_nothing() {
 
 #[test]
 fn texts_without_usable_keys_are_refused_with_the_reason() {
-    let key = OpenPgpKey::new();
+    let key = OpenPgpKey::generate();
     let public = |text: &str| PublicKeys::parse(text).unwrap_err().to_string();
     assert!(public("").contains("no OpenPGP public key"));
     assert!(public(&key.secret_key()).contains("a secret key is in it"));
@@ -144,7 +144,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let (folder, key) = (tempfile::tempdir().unwrap(), OpenPgpKey::new());
+        let (folder, key) = (tempfile::tempdir().unwrap(), OpenPgpKey::generate());
         std::fs::write(folder.path().join("secret.asc"), key.secret_key()).unwrap();
         std::fs::write(folder.path().join("public.asc"), key.public_key()).unwrap();
         std::fs::write(folder.path().join("sample.asc"), key.sign("arbitrary data")).unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use pulpcore::error::{Error, Result};
 use pulpcore::models::signing_service;
-use pulpcore::refs::Link;
+use pulpcore::plugin::Ref;
 use pulpcore::signing::PublicKeys;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -115,7 +115,7 @@ pub struct RpmRepositoryBody {
     /// A reference to an associated signing service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uri")]
-    pub metadata_signing_service: Option<Link<signing_service::Entity>>,
+    pub metadata_signing_service: Option<Ref<signing_service::Entity>>,
     /// A reference to an associated package signing service.
     #[serde(default)]
     #[schema(format = "uri")]

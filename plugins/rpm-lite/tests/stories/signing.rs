@@ -24,7 +24,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), key: OpenPgpKey::new() }
+        Self { folder: tempfile::tempdir().unwrap(), key: OpenPgpKey::generate() }
     }
 
     fn put(&self, name: &str, text: &str) -> PathBuf {
@@ -106,6 +106,8 @@ both_databases!(the_server_signs_what_a_repository_publishes, |pulp| {
     pulp.patch(&repository, json!({ "metadata_signing_service": null })).await.accepted().await.completed();
     assert_eq!(pulp.get(&repository).await.ok()["metadata_signing_service"], Value::Null);
     signing::remove(&pulp.app().db, "keeper").await.unwrap();
+    // Or the files of the publication before would be found for a while.
+    pulp.restart_with(|settings| settings.distributed_publication_retention_period = 0).await;
     publish(pulp, &repository).await.completed();
     pulp.content("zoo/repodata/repomd.xml.asc").await.expect(404);
     assert!(
@@ -198,10 +200,10 @@ fn sign(upstream: &Upstream, key: &OpenPgpKey) {
 }
 
 both_databases!(metadata_is_taken_only_if_the_remotes_key_has_signed_it, |pulp| {
-    let (key, other) = (OpenPgpKey::new(), OpenPgpKey::new());
+    let (key, other) = (OpenPgpKey::generate(), OpenPgpKey::generate());
     let upstream = Upstream::with(&["bear-4.1.noarch"]).await;
     let repository = repository(pulp, "checked", json!({})).await;
-    let keys = format!("{}{}", OpenPgpKey::new().public_key(), key.public_key());
+    let keys = format!("{}{}", OpenPgpKey::generate().public_key(), key.public_key());
     let remote = remote(pulp, &upstream, json!({ "metadata_public_key": keys })).await;
     let url = format!("{}repodata/repomd.xml.asc", upstream.url());
     let missing = sync(pulp, &repository, &remote, json!({})).await.failed();
@@ -224,7 +226,7 @@ both_databases!(metadata_is_taken_only_if_the_remotes_key_has_signed_it, |pulp| 
 both_databases!(a_key_that_is_none_is_refused, |pulp| {
     let upstream = Upstream::empty().await;
     for (text, reason) in
-        [("a key", "no OpenPGP public key"), (&OpenPgpKey::new().secret_key(), "a secret key is in it")]
+        [("a key", "no OpenPGP public key"), (&OpenPgpKey::generate().secret_key(), "a secret key is in it")]
     {
         let body = json!({ "name": "checked", "url": upstream.url(), "metadata_public_key": text });
         let refused = pulp.post("remotes/rpm/rpm/", body).await.refused();
@@ -234,7 +236,7 @@ both_databases!(a_key_that_is_none_is_refused, |pulp| {
 });
 
 both_databases!(a_mirror_passes_on_the_signature_and_its_key_to_the_byte, |pulp| {
-    let key = OpenPgpKey::new();
+    let key = OpenPgpKey::generate();
     let upstream = Upstream::empty().await;
     upstream.offer(&Shelf { packages: vec![parse("bear-4.1.noarch")], ..Shelf::default() });
     sign(&upstream, &key);
