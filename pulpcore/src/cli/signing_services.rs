@@ -15,6 +15,13 @@ use crate::signing::{self, Means};
 #[derive(Debug, Subcommand)]
 pub(super) enum SigningServices {
     /// Add a service, once it has shown that it can sign
+    ///
+    /// A service signs by a script, as in Pulp, or by the server itself with a secret key in a file. Every process that runs
+    /// tasks must find the script, or the file, at the same path.
+    ///
+    /// A script gets the path of what it is to sign as its only argument and the fingerprint of the key in
+    /// PULP_SIGNING_KEY_FINGERPRINT, writes a detached signature in ASCII armour, and says in JSON where that is:
+    /// {"file": "repomd.xml", "signature": "repomd.xml.asc"}.
     Add(Add),
     /// The services, by their names
     List(List),
@@ -23,11 +30,6 @@ pub(super) enum SigningServices {
 }
 
 /// The flags of `signing-services add`.
-///
-/// A service signs by a script, as in Pulp, or by the server itself with a secret key in a file. Every process that runs
-/// tasks must find the script, or the file, at the same path. A script gets the path of what it is to sign as its only
-/// argument and the fingerprint of the key in PULP_SIGNING_KEY_FINGERPRINT, writes a detached signature in ASCII armour
-/// beside it, and says where that is, in JSON: {"file": "repomd.xml", "signature": "repomd.xml.asc"}.
 #[derive(Args, Debug)]
 pub(super) struct Add {
     /// A name of its own
