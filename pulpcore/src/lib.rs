@@ -13,6 +13,7 @@
 //! | [`tasking`] | the queue, its locks and the workers |
 //! | [`sync`] | from a remote to a version: download, save, link |
 //! | [`publish`] | from a version to a publication |
+//! | [`signing`] | signing services; the check of what others signed |
 //! | [`storage`] | the bytes: received, verified, named, served |
 //! | `claims`, `live` | who answers in which part of the URL space; the protocols of plugins |
 //! | [`server`], [`cli`] | the process: roles on one listener, and the command line around it |
@@ -173,6 +174,7 @@ mod sample;
 pub mod secrets;
 pub mod server;
 pub mod settings;
+pub mod signing;
 mod statistics;
 pub mod storage;
 pub mod sync;

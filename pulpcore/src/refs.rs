@@ -16,7 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::models::{artifact, repository_version, task, upload};
+use crate::models::{artifact, repository_version, signing_service, task, upload};
 use crate::plugin::{Detail, Master};
 use crate::registry;
 
@@ -35,6 +35,7 @@ pub(crate) enum Target {
 pub(crate) const CORE_MODELS: &[(&str, &str)] = &[
     ("artifacts", "core.artifact"),
     ("domains", "core.domain"),
+    ("signing-services", "core.signingservice"),
     ("task-groups", "core.taskgroup"),
     ("task-schedules", "core.taskschedule"),
     ("tasks", "core.task"),
@@ -43,7 +44,7 @@ pub(crate) const CORE_MODELS: &[(&str, &str)] = &[
 ];
 
 /// What is said of a reference to nothing, in Pulp's words.
-const MISSING: &str = "Invalid hyperlink - Object does not exist.";
+pub(crate) const MISSING: &str = "Invalid hyperlink - Object does not exist.";
 
 /// The PRN name of repository versions.
 pub(crate) const VERSION_MODEL: &str = "core.repositoryversion";
@@ -155,7 +156,7 @@ macro_rules! referable {
 }
 referable!(
     master: content, repository, remote, publication, distribution, content_guard;
-    own: artifact = "core.artifact", upload = "core.upload", task = "core.task"
+    own: artifact = "core.artifact", signing_service = "core.signingservice", upload = "core.upload", task = "core.task"
 );
 
 /// A typed reference in a body or a task: reads an href or a PRN, writes the PRN.

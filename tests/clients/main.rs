@@ -90,6 +90,12 @@ async fn dnf_searches_installs_and_mirrors_packages() {
 
 #[cfg(feature = "rpm-lite")]
 #[tokio::test]
+async fn dnf_takes_what_is_signed_and_nothing_else() {
+    tell("signed.sh", "").await;
+}
+
+#[cfg(feature = "rpm-lite")]
+#[tokio::test]
 async fn pulp_uploads_mirrors_copies_and_prunes_packages() {
     with_pulp("packages.sh").await;
 }
@@ -132,6 +138,8 @@ async fn tell(story: &str, programs: &str) {
         .current_dir(room.path())
         .env_clear()
         .env("STORIES", &stories)
+        .env("SERVER", program)
+        .env("DATA", server.folder())
         .envs([("PATH", format!("{programs}:{path}")), ("URL", url), ("REMOTE", remote.url(""))])
         .envs([("LOGIN", format!("{user}:{password}")), ("LC_ALL", "C.UTF-8".to_owned())])
         .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, room.path())))

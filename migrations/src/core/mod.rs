@@ -7,6 +7,7 @@ use crate::App;
 mod m0001_initial;
 mod m0002_content_guards;
 mod m0003_distributed_publications;
+mod m0004_signing_services;
 
 /// Core as an app.
 pub const fn app() -> App {
@@ -18,5 +19,6 @@ fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m0001_initial::Migration),
         Box::new(m0002_content_guards::Migration),
         Box::new(m0003_distributed_publications::Migration),
+        Box::new(m0004_signing_services::Migration),
     ]
 }

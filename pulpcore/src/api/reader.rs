@@ -11,6 +11,7 @@ use crate::db::rows_per_statement;
 use crate::error::Result;
 use crate::models::{repository, repository_version};
 use crate::plugin::{Detail, Family, Master};
+use crate::refs::{self, Own};
 use crate::registry;
 
 /// Renders rows for one answer: the process, and the API root that its hrefs begin with.
@@ -46,6 +47,13 @@ impl Reader {
     /// The href of a thing of a noun.
     pub fn href_of<D: Detail>(&self, id: Uuid) -> String {
         self.href(D::Master::FAMILY, D::TYPE, id).expect("a noun in use is registered")
+    }
+
+    /// The href of one of core's own things.
+    pub fn own_href<O: Own>(&self, id: Uuid) -> String {
+        let collection =
+            refs::CORE_MODELS.iter().find(|(_, model)| *model == O::MODEL).expect("core lists its own things");
+        format!("{}{}/{id}/", self.root, collection.0)
     }
 
     /// The href of a thing, by family and type.

@@ -9,6 +9,7 @@ mod openapi;
 mod plugins;
 mod serve;
 mod settings;
+mod signing_services;
 mod tasks;
 
 use std::io::{self, Write};
@@ -65,6 +66,9 @@ enum Command {
     /// The tasks: what waits and why, what runs, what came of it
     #[command(subcommand)]
     Tasks(tasks::Tasks),
+    /// Who signs what is published
+    #[command(subcommand)]
+    SigningServices(signing_services::SigningServices),
     /// Give a user a new password; the first administrator is made if there is none
     ResetAdminPassword(admin::ResetAdminPassword),
     /// Print the versions of the server, its API and its plugins
@@ -94,6 +98,7 @@ fn run(cli: Cli, chosen: &'static [&'static str]) -> Result<()> {
         Command::Openapi(openapi) => openapi.run(&places, chosen),
         Command::Settings(settings) => settings.run(&places),
         Command::Tasks(tasks) => tasks.run(&places),
+        Command::SigningServices(services) => services.run(&places),
         Command::ResetAdminPassword(reset) => reset.run(&places),
         Command::Version => plugins::version(),
     }

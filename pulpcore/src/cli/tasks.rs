@@ -8,7 +8,7 @@ mod find;
 mod list;
 mod purge;
 mod show;
-mod text;
+pub(super) mod text;
 mod why;
 
 use clap::{Args, Subcommand};
@@ -63,8 +63,8 @@ impl Tasks {
     }
 }
 
-/// The database that is there: who looks at tasks in the wrong folder does not want a new one.
-async fn open(settings: &Settings) -> Result<Db> {
+/// The database that is there: who looks in the wrong folder does not want a new one.
+pub(super) async fn open(settings: &Settings) -> Result<Db> {
     match server::database_file(settings) {
         Some(path) if !path.exists() => {
             Err(Error::Config(format!("there is no database {}: is this the right --data-dir?", path.display())))

@@ -40,6 +40,7 @@ pub async fn round_trip(db: &Db) -> Result<()> {
     versions(&tx, domain, at, repository.pulp_id, content, content_artifact.pulp_id, artifact, remote).await?;
     let task = tasks(&tx, domain, at, user.id).await?;
     beside_tasks(&tx, domain, at, task, artifact).await?;
+    signing_services(&tx, at).await?;
     tx.rollback().await
 }
 
@@ -483,6 +484,24 @@ async fn tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, user: i64) -> Res
     same::<progress_report::Entity>(tx, progress_report::Model { pulp_id: id(), total: None, suffix: None, ..report })
         .await?;
     Ok(task_id)
+}
+
+async fn signing_services(tx: &WriteTx, at: OffsetDateTime) -> Result<()> {
+    let own = signing_service::Model {
+        pulp_id: id(),
+        pulp_created: at,
+        pulp_last_updated: at,
+        pulp_type: signing_service::DETACHED.into(),
+        name: "own".into(),
+        public_key: "a key".into(),
+        pubkey_fingerprint: "19CD".into(),
+        script: String::new(),
+        secret_key: text("/srv/secret.asc"),
+    };
+    same::<signing_service::Entity>(tx, own.clone()).await?;
+    let script = "/srv/sign.sh".into();
+    let by_script = signing_service::Model { pulp_id: id(), name: "script".into(), script, secret_key: None, ..own };
+    same::<signing_service::Entity>(tx, by_script).await
 }
 
 async fn beside_tasks(tx: &WriteTx, domain: Uuid, at: OffsetDateTime, task_id: Uuid, artifact_id: Uuid) -> Result<()> {

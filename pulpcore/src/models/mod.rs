@@ -29,6 +29,7 @@ pub mod repository;
 pub mod repository_content;
 pub mod repository_version;
 pub mod repository_version_count;
+pub mod signing_service;
 pub mod staged_content;
 pub mod task;
 pub mod task_event;

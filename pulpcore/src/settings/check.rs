@@ -56,6 +56,7 @@ pub(super) fn check(settings: &Settings, source: &dyn Fn(&str) -> Option<String>
         ("database_pool_size", u64::from(settings.database_pool_size)),
         ("workers", settings.workers as u64),
         ("worker_ttl", settings.worker_ttl),
+        ("signing_timeout", settings.signing_timeout),
         ("max_json_body", settings.max_json_body),
         ("max_upload_size", settings.max_upload_size),
         ("max_pull_through_size", settings.max_pull_through_size),

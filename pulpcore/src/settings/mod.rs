@@ -128,6 +128,8 @@ pub struct Settings {
     pub worker_ttl: u64,
     /// How many seconds a task may go on after it was told to stop, before it is aborted.
     pub task_grace_interval: u64,
+    /// How many seconds the script of a signing service may take for one signature.
+    pub signing_timeout: u64,
 
     // Content.
     /// The digests that artifacts may be stored and verified with. Must contain `sha256`, by which they are named.
@@ -318,6 +320,7 @@ impl Settings {
             workers: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             worker_ttl: 30,
             task_grace_interval: 600,
+            signing_timeout: 300,
             allowed_content_checksums: strings(&["sha224", "sha256", "sha384", "sha512"]),
             on_demand: OnDemand::Save,
             distributed_publication_retention_period: 3 * 24 * 60 * 60,

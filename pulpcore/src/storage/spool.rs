@@ -24,9 +24,15 @@ pub(super) struct Spool {
 
 /// The folder, and the lock that says that it is in use.
 #[derive(Debug)]
-struct Own {
+pub(super) struct Own {
     folder: PathBuf,
     _alive: File,
+}
+
+impl Own {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
 }
 
 impl Spool {
@@ -45,7 +51,8 @@ impl Spool {
         &self.spool
     }
 
-    fn own(&self) -> io::Result<Arc<Own>> {
+    /// The folder of this process, for as long as it is in use.
+    pub(super) fn own(&self) -> io::Result<Arc<Own>> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = &*own {
             return Ok(Arc::clone(own));

@@ -74,6 +74,11 @@ impl TaskCx {
         self.task.pulp_domain_id
     }
 
+    /// What the log lines of the request and of all that came of it have in common.
+    pub(crate) fn correlation_id(&self) -> &str {
+        &self.task.logging_cid
+    }
+
     /// Begins a progress report: what is counted, for people and for programs.
     pub fn progress(&self, message: &str, code: &str) -> Progress {
         Progress::new(self.app.queue.clone(), self.task.pulp_id, message, code)

@@ -9,6 +9,7 @@
 //! - [`fixture`]: [`FixtureServer`], an HTTP server that plays a remote.
 //! - [`faults`]: [`Fault`], the ways in which that remote can fail.
 //! - `s3` (feature `testkit-s3`): `S3Server`, an object store, and `both_databases_on_s3!`.
+//! - [`OpenPgpKey`]: what signs, made for one test.
 //! - [`postgres`]: [`Database`], a fresh PostgreSQL database for one test, on a cluster that all test processes share.
 
 mod answer;
@@ -33,6 +34,7 @@ pub use self::events::Events;
 #[cfg(feature = "testkit-s3")]
 pub use self::s3::S3Server;
 pub use self::server::{Backend, TestPulp};
+pub use crate::signing::testing::OpenPgpKey;
 pub use faults::Fault;
 pub use fixture::{FixtureServer, Seen};
 #[cfg(feature = "postgres")]

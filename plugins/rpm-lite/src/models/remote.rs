@@ -1,5 +1,6 @@
 //! Remotes: the URL of a repository, or of a list of its mirrors.
 
+use pulpcore::error::Result;
 use pulpcore::models::remote;
 use pulpcore::plugin::{Detail, Remote};
 use sea_orm::entity::prelude::*;
@@ -15,6 +16,8 @@ pub struct Model {
     pub remote_ptr_id: Uuid,
     /// What SUSE's servers want to see in the query of each URL.
     pub sles_auth_token: Option<String>,
+    /// Public keys in ASCII armour, one of which must have signed the metadata.
+    pub metadata_public_key: Option<String>,
 }
 
 /// Relations are spelled out where they are used.
@@ -31,11 +34,19 @@ impl Detail for Entity {
     type Body = RpmRemoteBody;
 
     fn read(row: &Model) -> RpmRemoteBody {
-        RpmRemoteBody { sles_auth_token: row.sles_auth_token.clone() }
+        RpmRemoteBody {
+            sles_auth_token: row.sles_auth_token.clone(),
+            metadata_public_key: row.metadata_public_key.clone(),
+        }
     }
 
     fn write(row: &mut Model, body: RpmRemoteBody) {
         row.sles_auth_token = body.sles_auth_token;
+        row.metadata_public_key = body.metadata_public_key;
+    }
+
+    fn check(body: &RpmRemoteBody) -> Result<()> {
+        body.check()
     }
 }
 

@@ -1,11 +1,18 @@
 //! Repositories of packages, and how their versions are published when nobody says otherwise.
 
+use std::collections::HashMap;
+
+use pulpcore::api::reader::Reader;
+use pulpcore::app::App;
+use pulpcore::db::rows_per_statement;
 use pulpcore::error::Result;
-use pulpcore::models::{repository, repository_version};
+use pulpcore::models::{repository, repository_version, signing_service};
 use pulpcore::plugin::{Detail, NewVersion, Repository, TaskCx};
-use sea_orm::FromJsonQueryResult;
+use pulpcore::signing;
 use sea_orm::entity::prelude::*;
+use sea_orm::{FromJsonQueryResult, QuerySelect};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::serializers::RpmRepositoryBody;
 use crate::tasks::publish::{self, How};
@@ -19,6 +26,8 @@ pub struct Model {
     pub repository_ptr_id: Uuid,
     /// Whether each new version is published at once.
     pub autopublish: bool,
+    /// Who signs its metadata: the key of a signing service.
+    pub metadata_signing_service_id: Option<Uuid>,
     /// How many versions of each package are kept; 0 keeps all.
     pub retain_package_versions: i64,
     /// The digests that metadata is made with: `sha256`, `sha384`, `sha512`.
@@ -56,6 +65,9 @@ pub struct SyncDetails {
     pub repomd_checksum: String,
 }
 
+/// The field that names who signs.
+const SIGNING_SERVICE: &str = "metadata_signing_service";
+
 /// Relations are spelled out where they are used.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
@@ -79,6 +91,27 @@ impl Detail for Entity {
 
     fn check(body: &RpmRepositoryBody) -> Result<()> {
         body.check()
+    }
+
+    async fn check_whole(app: &App, body: &Map<String, Value>) -> Result<()> {
+        signing::check_named(app, body, SIGNING_SERVICE).await
+    }
+
+    async fn beside(reader: &Reader, keys: &[Uuid]) -> Result<Vec<Map<String, Value>>> {
+        let mut services: HashMap<Uuid, Uuid> = HashMap::new();
+        for keys in keys.chunks(rows_per_statement(1)) {
+            let signed = Self::find()
+                .select_only()
+                .columns([Column::RepositoryPtrId, Column::MetadataSigningServiceId])
+                .filter(Column::RepositoryPtrId.is_in(keys.iter().copied()))
+                .filter(Column::MetadataSigningServiceId.is_not_null());
+            services.extend(signed.into_tuple::<(Uuid, Uuid)>().all(reader.app.db.read()).await?);
+        }
+        let field = |key| {
+            let href = services.get(key).map(|service| reader.own_href::<signing_service::Entity>(*service));
+            Map::from_iter([(SIGNING_SERVICE.to_owned(), href.into())])
+        };
+        Ok(keys.iter().map(field).collect())
     }
 }
 

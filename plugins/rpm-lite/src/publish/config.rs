@@ -3,7 +3,8 @@
 //! ```
 //! use pulp_rpm_lite::publish::config;
 //!
-//! let text = config::text("demo", "https://pulp.example.test/pulp/content/demo/", &serde_json::json!({"gpgcheck": 1}));
+//! let url = "https://pulp.example.test/pulp/content/demo/";
+//! let text = config::text("demo", url, &serde_json::json!({"gpgcheck": 1}), false);
 //! assert_eq!(text.lines().next(), Some("[demo]"));
 //! assert!(text.contains("baseurl=https://pulp.example.test/pulp/content/demo/\n") && text.contains("gpgcheck=1\n"));
 //! ```
@@ -13,11 +14,12 @@ use std::fmt::Write;
 
 use pulpcore::app::App;
 use pulpcore::error::Result;
-use pulpcore::models::{distribution, publication, repository_version};
+use pulpcore::models::{distribution, publication, published_metadata, repository_version};
 use sea_orm::entity::prelude::*;
 use sea_orm::{JoinType, QueryOrder, QuerySelect};
 use serde_json::Value;
 
+use super::{KEY, SIGNATURE};
 use crate::models::{RpmPublication, publication as published};
 
 /// The name of the file.
@@ -32,7 +34,16 @@ pub async fn of(app: &App, distribution: &distribution::Model) -> Result<Option<
     let settings = &app.settings;
     let prefix = format!("{}{}", settings.content_origin(), settings.content_path_prefix);
     let base_url = format!("{prefix}{}/", distribution.base_path);
-    Ok(Some(text(&distribution.name, &base_url, &row.repo_config)))
+    let is_signed = is_signed(app, row.publication_ptr_id).await?;
+    Ok(Some(text(&distribution.name, &base_url, &row.repo_config, is_signed)))
+}
+
+/// Whether a publication has a signature and the key that proves it.
+async fn is_signed(app: &App, publication: Uuid) -> Result<bool> {
+    let files = published_metadata::Entity::find()
+        .filter(published_metadata::Column::PublicationId.eq(publication))
+        .filter(published_metadata::Column::RelativePath.is_in([SIGNATURE, KEY]));
+    Ok(files.count(app.db.read()).await? == 2)
 }
 
 /// What a distribution serves: its publication, or its repository's latest.
@@ -67,8 +78,9 @@ async fn publication_of(app: &App, distribution: &distribution::Model) -> Result
     }
 }
 
-/// The text: what is known, then what the publication was told to say, then what nobody said.
-pub fn text(name: &str, base_url: &str, repo_config: &Value) -> String {
+/// The text: what is known, then what the publication was told to say, then what nobody said. Clients of what is signed are to
+/// check that, with the key that lies beside it.
+pub fn text(name: &str, base_url: &str, repo_config: &Value, is_signed: bool) -> String {
     let id: String = name.chars().filter(|one| one.is_alphanumeric() || matches!(one, '_' | '-' | '.' | ':')).collect();
     let mut text = format!("[{id}]\nname={}\nbaseurl={base_url}\n", line(name));
     // In the order of their names, whatever the database made of it.
@@ -85,8 +97,15 @@ pub fn text(name: &str, base_url: &str, repo_config: &Value) -> String {
             value => push(key, &value.to_string()),
         }
     }
-    for (key, value) in [("repo_gpgcheck", "0"), ("gpgcheck", "0"), ("enabled", "1")] {
-        if !config.keys().any(|said| *said == key) {
+    let key_url = is_signed.then(|| format!("{base_url}{KEY}"));
+    let unsaid = [
+        ("repo_gpgcheck", Some(if is_signed { "1" } else { "0" })),
+        ("gpgcheck", Some("0")),
+        ("enabled", Some("1")),
+        ("gpgkey", key_url.as_deref()),
+    ];
+    for (key, value) in unsaid {
+        if let Some(value) = value.filter(|_| !config.keys().any(|said| *said == key)) {
             push(key, value);
         }
     }
@@ -109,10 +128,19 @@ mod tests {
         let config =
             json!({"name": "x", "baseurl": "x", "gpgcheck": 1, "enabled": false, "metadata_expire": "1h\nx=y"});
         assert_eq!(
-            text("My repo/1", "http://a/b/", &config),
+            text("My repo/1", "http://a/b/", &config, false),
             "[Myrepo1]\nname=My repo/1\nbaseurl=http://a/b/\nenabled=0\ngpgcheck=1\nmetadata_expire=1h x=y\n\
              repo_gpgcheck=0\n"
         );
-        assert!(text("a", "b", &json!(null)).ends_with("repo_gpgcheck=0\ngpgcheck=0\nenabled=1\n"));
+        assert!(text("a", "b", &json!(null), false).ends_with("repo_gpgcheck=0\ngpgcheck=0\nenabled=1\n"));
+    }
+
+    #[test]
+    fn what_is_signed_is_to_be_checked_unless_the_publication_says_otherwise() {
+        let signed = |config| text("a", "http://a/b/", &config, true);
+        let key = "gpgkey=http://a/b/repodata/repomd.xml.key\n";
+        assert!(signed(json!({})).ends_with(&format!("repo_gpgcheck=1\ngpgcheck=0\nenabled=1\n{key}")));
+        let said = signed(json!({"repo_gpgcheck": 0, "gpgkey": "http://c/d.key"}));
+        assert!(said.contains("repo_gpgcheck=0\n") && said.contains("gpgkey=http://c/d.key\n") && !said.contains(key));
     }
 }

@@ -1,7 +1,7 @@
 //! What a publication consists of: which packages it lists and where, and the metadata that describes them.
 //!
 //! Published metadata is the same for the same version and the same way of publishing, to the byte: the order is the
-//! packages' own, and the time is the version's.
+//! packages' own, and the time is the version's. Only a signature says when it was made.
 
 mod choice;
 pub mod config;
@@ -14,6 +14,7 @@ use pulpcore::db::rows_per_statement;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository_version;
 use pulpcore::plugin::{Publisher, TaskCx};
+use pulpcore::signing;
 use sea_orm::entity::prelude::*;
 
 use crate::compression::Compression;
@@ -25,6 +26,13 @@ use crate::tasks::publish::How;
 
 use self::choice::Chosen;
 use self::writing::Written;
+
+/// What names all other metadata.
+const REPOMD: &str = "repodata/repomd.xml";
+/// Its signature, detached.
+const SIGNATURE: &str = "repodata/repomd.xml.asc";
+/// The public key that proves the signature.
+const KEY: &str = "repodata/repomd.xml.key";
 
 /// How many packages are read from the database at a time: each may have a list of thousands of files.
 const PAGE: usize = 200;
@@ -51,11 +59,23 @@ pub async fn fill(cx: &TaskCx, publisher: &mut Publisher<'_>, how: &How) -> Resu
     let revision = if nothing { 0 } else { options.timestamp };
     let repomd = Repomd { revision: Some(revision.to_string()), records, ..Repomd::default() };
     let text = Bytes::from(repomd.to_string());
-    publisher.add("repodata/repomd.xml", stream::iter([Ok(text)])).await?;
+    if let Some(service) = how.signing_service {
+        sign(cx, publisher, service, text.clone()).await?;
+    }
+    publisher.add(REPOMD, stream::iter([Ok(text)])).await?;
     for one in chosen {
         publisher.list(one.path, one.file);
     }
     progress.done(1).await
+}
+
+/// Adds the signature of `repomd.xml`, and the key that proves it.
+async fn sign(cx: &TaskCx, publisher: &mut Publisher<'_>, service: Uuid, text: Bytes) -> Result<()> {
+    let signed = signing::sign(cx, service, "repomd.xml", stream::iter([Ok(text)])).await?;
+    for (path, text) in [(SIGNATURE, signed.signature), (KEY, signed.public_key)] {
+        publisher.add(path, stream::iter([Ok(Bytes::from(text))])).await?;
+    }
+    Ok(())
 }
 
 fn options(version: &repository_version::Model, how: &How) -> Result<Options> {

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use pulpcore::error::{Error, Result};
+use pulpcore::models::signing_service;
+use pulpcore::plugin::Ref;
+use pulpcore::signing::PublicKeys;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -110,9 +113,9 @@ pub struct RpmRepositoryBody {
     #[schema(default = false)]
     pub autopublish: bool,
     /// A reference to an associated signing service.
-    #[serde(default)]
-    #[schema(format = "uri")]
-    pub metadata_signing_service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uri")]
+    pub metadata_signing_service: Option<Ref<signing_service::Entity>>,
     /// A reference to an associated package signing service.
     #[serde(default)]
     #[schema(format = "uri")]
@@ -179,6 +182,7 @@ impl RpmRepositoryBody {
     pub fn of(row: &repository::Model) -> Self {
         Self {
             autopublish: row.autopublish,
+            // Its URL is added a page at a time.
             metadata_signing_service: None,
             package_signing_service: None,
             package_signing_fingerprint: None,
@@ -199,6 +203,7 @@ impl RpmRepositoryBody {
     /// Puts what a client wrote into the row.
     pub fn write(self, row: &mut repository::Model) {
         row.autopublish = self.autopublish;
+        row.metadata_signing_service_id = self.metadata_signing_service.map(|service| service.id);
         row.retain_package_versions = self.retain_package_versions;
         row.checksum_type = self.checksum_type.map(|kind| kind.to_string());
         row.compression_type = self.compression_type.map(|kind| kind.to_string());
@@ -213,15 +218,8 @@ impl RpmRepositoryBody {
     pub fn check(&self) -> Result<()> {
         ChecksumType::check(self.checksum_type)?;
         check_repo_config(&self.repo_config)?;
-        // There are no signing services in this server, so none can be named.
-        let services = [
-            ("metadata_signing_service", &self.metadata_signing_service),
-            ("package_signing_service", &self.package_signing_service),
-        ];
-        for (field, service) in services {
-            if service.is_some() {
-                return Err(Error::invalid(field, "Invalid hyperlink - Object does not exist."));
-            }
+        if self.package_signing_service.is_some() {
+            return Err(Error::invalid("package_signing_service", "This server does not sign packages."));
         }
         if self.package_signing_fingerprint.is_some() {
             return Err(Error::invalid("package_signing_fingerprint", "This server does not sign packages."));
@@ -241,6 +239,23 @@ pub struct RpmRemoteBody {
     #[serde(default)]
     #[schema(min_length = 1)]
     pub sles_auth_token: Option<String>,
+    /// OpenPGP public keys in ASCII armour. With them a sync takes only metadata that one of them has signed
+    /// (`repodata/repomd.xml.asc`).
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 1_048_576)]
+    pub metadata_public_key: Option<String>,
+}
+
+impl RpmRemoteBody {
+    /// Refuses what a schema cannot refuse.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], naming the field.
+    pub fn check(&self) -> Result<()> {
+        let Some(keys) = &self.metadata_public_key else { return Ok(()) };
+        let unusable = |error| Error::invalid("metadata_public_key", format!("This text cannot be used: {error}."));
+        PublicKeys::parse(keys).map(drop).map_err(unusable)
+    }
 }
 
 /// A publication.

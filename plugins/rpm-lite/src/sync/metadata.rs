@@ -12,6 +12,7 @@ use pulpcore::tasking::Progress;
 
 use super::bad;
 use super::place::{Place, REPOMD};
+use super::signature::Proven;
 use crate::metadata::repomd::{Record, Repomd};
 
 /// No file of metadata is longer, in bytes, as it is sent.
@@ -27,6 +28,8 @@ const NEEDLESS: &[&str] = &["primary_db", "filelists_db", "other_db", "group_gz"
 pub(crate) struct Metadata {
     /// `repomd.xml` as it was sent.
     pub(crate) bytes: Bytes,
+    /// Its signature, if one was asked for.
+    pub(crate) signature: Option<Bytes>,
     /// What it says.
     pub(crate) repomd: Repomd,
     /// The files, by the kind of their record.
@@ -38,11 +41,11 @@ impl Metadata {
     ///
     /// # Errors
     /// [`Error::Upstream`] if it is none.
-    pub(crate) fn open(place: &Place, bytes: Bytes) -> Result<Self> {
+    pub(crate) fn open(place: &Place, Proven { repomd: bytes, signature }: Proven) -> Result<Self> {
         let url = place.url(REPOMD)?;
         let repomd = Repomd::read(&*bytes).map_err(|error| bad(&url, error))?;
         match repomd.record("primary") {
-            Some(_) => Ok(Self { bytes, repomd, files: BTreeMap::new() }),
+            Some(_) => Ok(Self { bytes, signature, repomd, files: BTreeMap::new() }),
             None => Err(bad(&url, "XML file <primary> is missing from the repository metadata.")),
         }
     }

@@ -3,6 +3,7 @@
 //! | to learn | read |
 //! | --- | --- |
 //! | where the repository is | [`place`]: a URL, a list of mirrors, a metalink |
+//! | who signed it | [`signature`] |
 //! | what is downloaded | [`metadata`] |
 //! | how files become streams of records | [`reading`] |
 //! | which packages are left out | [`selection`] |
@@ -12,6 +13,7 @@ pub(crate) mod metadata;
 pub(crate) mod place;
 pub(crate) mod reading;
 pub(crate) mod selection;
+pub(crate) mod signature;
 pub(crate) mod units;
 
 use pulpcore::error::{Error, Upstream};

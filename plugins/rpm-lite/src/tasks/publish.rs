@@ -9,6 +9,7 @@ use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::models::{RpmPublication, RpmRepository, publication as published, repository};
 use crate::serializers::{ChecksumType, CompressionType, Layout};
@@ -57,6 +58,8 @@ pub struct How {
     pub layout: Layout,
     /// What stands in `config.repo` besides.
     pub repo_config: Value,
+    /// Who signs the metadata, if anybody does.
+    pub signing_service: Option<Uuid>,
 }
 
 impl How {
@@ -67,6 +70,7 @@ impl How {
             compression_type: row.compression_type.as_deref().and_then(CompressionType::parse),
             layout: row.layout.as_deref().and_then(Layout::parse).unwrap_or(Layout::NestedAlphabetically),
             repo_config: row.repo_config.clone(),
+            signing_service: row.metadata_signing_service_id,
         }
     }
 }
@@ -93,6 +97,7 @@ impl Task for Publish {
             compression_type: self.compression_type.or(own.compression_type),
             layout: self.layout.unwrap_or(own.layout),
             repo_config: self.repo_config.unwrap_or(own.repo_config),
+            signing_service: own.signing_service,
         };
         publish(&cx, version, how, self.checkpoint).await?;
         Ok(())

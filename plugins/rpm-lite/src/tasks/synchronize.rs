@@ -36,6 +36,7 @@ use crate::sync::metadata::Metadata;
 use crate::sync::place::{Place, REPOMD};
 use crate::sync::reading::{Waiting, apart, decompressed, records, text};
 use crate::sync::selection::{Rules, Selection};
+use crate::sync::signature::proven;
 use crate::sync::units::{self, CompsUnits, declared};
 use crate::sync::{bad, may_be_a_change};
 
@@ -105,7 +106,8 @@ impl Task for Synchronize {
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let token = own.sles_auth_token.as_deref();
         let (place, repomd) = Place::find(session.downloader(), &remote.url, token).await?;
-        let mut metadata = Metadata::open(&place, repomd)?;
+        let proven = |repomd| proven(session.downloader(), &place, &own, repomd);
+        let mut metadata = Metadata::open(&place, proven(repomd).await?)?;
 
         let mut details = self.details(&cx, &remote, &repository).await?;
         details.revision = metadata.repomd.revision.clone();
@@ -131,14 +133,14 @@ impl Task for Synchronize {
             }
             tracing::info!(error = error.log(), attempt, "The repository was changed while it was synced.");
             session.forget().await?;
-            metadata = Metadata::open(&place, now)?;
+            metadata = Metadata::open(&place, proven(now).await?)?;
             attempt += 1;
         };
         details.revision = metadata.repomd.revision.clone();
         details.repomd_checksum = metadata.checksum();
 
         let extras = match self.sync_policy {
-            SyncPolicy::MirrorComplete => signatures(&session, &place).await?,
+            SyncPolicy::MirrorComplete => signatures(&session, &place, metadata.signature.clone()).await?,
             _ => Vec::new(),
         };
         let version = session.commit(self.sync_policy.mirrors()).await?;
@@ -432,10 +434,14 @@ fn canonical(name: impl AsRef<str>) -> String {
 }
 
 /// Files beside `repomd.xml` that are mirrored if they are there: its signature, and the key of that.
-async fn signatures(session: &Session, place: &Place) -> Result<Vec<(String, Bytes)>> {
+async fn signatures(session: &Session, place: &Place, proven: Option<Bytes>) -> Result<Vec<(String, Bytes)>> {
     let mut found = Vec::new();
     for suffix in [".asc", ".key"] {
         let path = format!("{REPOMD}{suffix}");
+        if let Some(signature) = proven.as_ref().filter(|_| suffix == ".asc") {
+            found.push((path, signature.clone()));
+            continue;
+        }
         let request = Request::get(place.url(&path)?);
         match fetch(session.downloader(), request, |download| download.bytes(1 << 20)).await {
             Ok(bytes) => found.push((path, bytes)),

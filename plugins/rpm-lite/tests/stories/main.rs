@@ -8,6 +8,7 @@ mod modules;
 mod objects;
 mod publish;
 mod retain;
+mod signing;
 mod sync;
 mod upstream;
 

@@ -42,6 +42,7 @@ both_databases!(what_is_not_offered_is_refused_by_its_field, |pulp| {
         ("package_signing_fingerprint", json!("v4:00")),
         ("osv_config", json!([{ "name": "Rocky Linux", "releases": ["9"] }])),
         ("metadata_signing_service", json!("/pulp/api/v3/signing-services/0/")),
+        ("package_signing_service", json!("/pulp/api/v3/signing-services/0/")),
         ("repo_config", json!({ "a": "b\nc" })),
     ] {
         let refused = pulp.post("repositories/rpm/rpm/", json!({ "name": "r", (field): value })).await.refused();

@@ -7,6 +7,7 @@ pub(crate) mod collections;
 pub(crate) mod domains;
 pub(crate) mod orphans;
 pub(crate) mod root;
+mod signing_services;
 pub(crate) mod status;
 pub(crate) mod task_groups;
 pub(crate) mod task_schedules;
@@ -45,6 +46,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         domains::endpoints(),
         orphans::endpoints(),
         root::endpoints(),
+        signing_services::endpoints(),
         status::endpoints(),
         task_groups::endpoints(),
         task_schedules::endpoints(),

@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 /// Rows as aligned columns under their names; nothing is cut off.
-pub(super) fn table<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
+pub(in crate::cli) fn table<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = names.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
