@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use futures::TryStreamExt;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository_version;
 use pulpcore::plugin::TaskCx;
@@ -103,7 +104,8 @@ pub(super) async fn packages(cx: &TaskCx, version: &repository_version::Model, h
     );
     let values = [version.repository_id.into(), version.number.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let candidates = Candidate::find_by_statement(statement).all(db).await?;
+    // One by one: all rows at once, as the database's driver has them, would take several times the memory.
+    let candidates = Candidate::find_by_statement(statement).stream(db).await?.try_collect().await?;
     choose(candidates, how.layout, asked)
 }
 

@@ -9,6 +9,7 @@ mod objects;
 mod publish;
 mod retain;
 mod sync;
+mod uploads;
 mod upstream;
 
 // Named, so that the plugin is linked.
