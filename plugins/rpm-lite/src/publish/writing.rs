@@ -93,12 +93,13 @@ pub(super) async fn packages(
     pages: impl Stream<Item = Result<Vec<(package::Model, Chosen)>>> + Send,
 ) -> Result<[Written; 3]> {
     let (give, mut take) = mpsc::channel::<Vec<(package::Model, Chosen)>>(1);
+    let asked = options.checksum.name();
     let (one, primary) = list(publisher, move |pipe| PackagesFile::primary(pipe, count, options));
     let (two, filelists) = list(publisher, move |pipe| PackagesFile::filelists(pipe, count, options));
     let (three, other) = list(publisher, move |pipe| PackagesFile::other(pipe, count, options));
     let reading = tokio::task::spawn_blocking(move || -> Result<()> {
         while let Some(page) = take.blocking_recv() {
-            let packages = page.into_iter().map(|(row, chosen)| Ok(published(row.package()?, chosen)));
+            let packages = page.into_iter().map(|(row, chosen)| Ok(published(row.package()?, chosen, asked)));
             let page: Page = Arc::new(packages.collect::<Result<_>>()?);
             // Nobody takes it any more only when something failed, which is said by whoever did.
             if [&one, &two, &three].into_iter().any(|file| file.blocking_send(Arc::clone(&page)).is_err()) {
@@ -134,13 +135,11 @@ fn list<'a>(
     (give, written)
 }
 
-/// The package as the publication has it.
-fn published(package: Package, chosen: Chosen) -> Package {
-    Package {
-        pkg_id: chosen.checksum,
-        checksum_type: chosen.checksum_type,
-        location_href: chosen.path,
-        location_base: String::new(),
-        ..package
-    }
+/// The package as the publication has it, by the checksum of the asked kind if there is one.
+fn published(package: Package, chosen: Chosen, asked: &str) -> Package {
+    let (pkg_id, checksum_type) = match chosen.digest {
+        Some(digest) => (digest, asked.to_owned()),
+        None => (package.pkg_id, package.checksum_type),
+    };
+    Package { pkg_id, checksum_type, location_href: chosen.path, location_base: String::new(), ..package }
 }
