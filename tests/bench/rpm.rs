@@ -24,8 +24,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     let (many, few) = PACKAGES;
     let fixture = FixtureServer::start().await;
     rpms::offer(&fixture, "few", few)?;
-    let folder = tempfile::Builder::new().prefix("rpms-").tempdir_in(lab.room())?;
-    rpms::write(folder.path(), many)?;
+    let (updated, updated_small) = (updated(lab, many).await?, updated(lab, few).await?);
 
     let of_memory = |name| Figure::new(name, Unit::Bytes, Target::AtMost(MOST_MEMORY));
     let mut sync = Figure::seconds("sync 100,000 packages, on_demand", Target::None).beside("10 x 10,000");
@@ -33,6 +32,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     let mut publish =
         Figure::seconds("publish 100,000 packages", Target::RatioAtMost(1.0)).beside("createrepo_c --update");
     let mut publish_memory = of_memory("peak memory of that");
+    let mut small = Figure::seconds("publish 10,000 packages", Target::None).beside("createrepo_c --update");
     // Twice as long a package is less than the square of anything.
     let mut growth = Figure::seconds("publish 100,000 packages", Target::RatioAtMost(2.0)).beside("10 x 10,000");
     let mut more = Figure::seconds("sync one package more", Target::None).beside("the first sync");
@@ -40,13 +40,15 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
     for _ in 0..runs {
         rpms::offer(&fixture, "many", many)?;
         let subject = lab.server(database).await?;
-        let small = repository(&subject.server.api()?, &fixture, "few").await?;
-        let took_small = synced(&subject, &small, few).await?;
-        let published_small = published(&subject.server.api()?, &small).await?;
+        let repository = repository_of(&subject.server.api()?, &fixture, "few").await?;
+        let took_small = synced(&subject, &repository, few).await?;
+        let published_small = published(&subject.server.api()?, &repository).await?;
+        small.took(published_small);
+        small.peer(updated_small.as_secs_f64());
         subject.stop().await?;
 
         let subject = lab.server(database).await?;
-        let repository = repository(&subject.server.api()?, &fixture, "many").await?;
+        let repository = repository_of(&subject.server.api()?, &fixture, "many").await?;
         let took = synced(&subject, &repository, many).await?;
         sync.took(took);
         sync.peer(10.0 * took_small.as_secs_f64());
@@ -55,7 +57,7 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
         let subject = subject.again(lab, &[]).await?;
         let whole = published(&subject.server.api()?, &repository).await?;
         publish.took(whole);
-        publish.peer(rpms::update(folder.path()).await?.as_secs_f64());
+        publish.peer(updated.as_secs_f64());
         publish_memory.add(subject.server.peak_memory()? as f64);
         growth.took(whole);
         growth.peer(10.0 * published_small.as_secs_f64());
@@ -67,14 +69,22 @@ pub(crate) async fn measure(lab: &Lab, database: Database, runs: u32, table: &mu
         again.peer(whole.as_secs_f64());
         subject.stop().await?;
     }
-    for figure in [sync, sync_memory, publish, publish_memory, growth, more, again] {
+    for figure in [sync, sync_memory, publish, publish_memory, small, growth, more, again] {
         table.add(database, figure)?;
     }
     Ok(())
 }
 
+/// How long `createrepo_c --update` takes over so many packages that it knows. It is asked once, because its time grows faster
+/// than their number.
+async fn updated(lab: &Lab, count: u64) -> Result<Duration> {
+    let folder = tempfile::Builder::new().prefix("rpms-").tempdir_in(lab.room())?;
+    rpms::write(folder.path(), count)?;
+    rpms::update(folder.path()).await
+}
+
 /// A repository with a remote for a folder of the fixture, whose packages are left where they are.
-async fn repository(api: &Api, fixture: &FixtureServer, folder: &str) -> Result<String> {
+async fn repository_of(api: &Api, fixture: &FixtureServer, folder: &str) -> Result<String> {
     let remote = json!({ "name": folder, "url": fixture.url(folder), "policy": "on_demand" });
     let remote = api.post("remotes/rpm/rpm/", &remote).await?;
     let repository = json!({ "name": folder, "remote": text(&remote, "pulp_href")? });
