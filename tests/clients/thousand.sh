@@ -6,7 +6,8 @@
 rpm=$URL/pulp/api/v3
 [[ -e $SHELF/repodata/repomd.xml ]] || fill "$SHELF"
 python3 -u -m http.server --bind 127.0.0.1 --directory "$SHELF" 0 > upstream.log 2>&1 &
-trap "kill $!" EXIT
+web=$!
+trap 'kill $web' EXIT
 until upstream=$(grep -o 'http://[^/]*/' upstream.log); do :; done
 
 # All that dnf knows of a package, but for where its files come from.
@@ -51,4 +52,6 @@ for policy in immediate on_demand streamed; do
     done
     says '1000 packages, no difference' /usr/bin/python3 "$STORIES/primary.py" "$upstream" "$URL/pulp/content/$policy/"
 done
+kill "$web"
+trap - EXIT
 echo the end
