@@ -105,10 +105,6 @@ const KNOWN: &[(&[&str], &str)] = &[
         &["*rpm.RpmRepository*.osv_config", "rpm.EcosystemConfig.*"],
         "Scans are refused, whatever the ecosystem is called.",
     ),
-    (
-        &["PackageUpload*.*", "RPMPackageUpload.*", "content_rpm_packages_upload *"],
-        "The form of an upload without a task is called as that of all content.",
-    ),
     (&["rpm.Package.relative_path"], "A path that is not given is null."),
     (
         &["rpm.Rpm*Response.metadata_checksum_type", "rpm.Rpm*Response.package_checksum_type"],

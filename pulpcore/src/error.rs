@@ -143,18 +143,9 @@ impl Error {
         Self::Internal(cause.into())
     }
 
-    /// A remote server failed us. Credentials in `url` are dropped.
+    /// A remote server failed us. Of `url` is told what can be told ([`shown`]).
     pub fn upstream(url: impl AsRef<str>, problem: Upstream) -> Self {
-        let mut text = url.as_ref().to_owned();
-        if let Ok(mut parsed) = url::Url::parse(&text)
-            && (!parsed.username().is_empty() || parsed.password().is_some())
-        {
-            // Neither can fail: a URL that parsed with user information has a host.
-            let _ = parsed.set_username("");
-            let _ = parsed.set_password(None);
-            text = parsed.to_string();
-        }
-        Self::Upstream { url: text, problem }
+        Self::Upstream { url: shown(url.as_ref()), problem }
     }
 
     /// The whole story, causes included: for the log, never for a client.
@@ -170,6 +161,25 @@ impl Error {
         }
         text
     }
+}
+
+/// A URL as it may stand in an answer or in a log: without credentials, and without its query, which is often a token or a
+/// signature.
+pub(crate) fn shown(url: &str) -> String {
+    let mut text = url.to_owned();
+    if let Ok(mut parsed) = url::Url::parse(url)
+        && (!parsed.username().is_empty() || parsed.password().is_some())
+    {
+        // Neither can fail: a URL that parsed with user information has a host.
+        let _ = parsed.set_username("");
+        let _ = parsed.set_password(None);
+        text = parsed.to_string();
+    }
+    if let Some(query) = text.find('?') {
+        text.truncate(query);
+        text.push_str("?…");
+    }
+    text
 }
 
 /// Messages by field, in the order of their names.
@@ -254,9 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_error_names_the_url_without_its_credentials() {
+    fn an_upstream_error_names_the_url_without_what_is_secret_in_it() {
         let error = Error::upstream("http://me:pw@example.test/a", Upstream::Status(503));
         assert_eq!(error.to_string(), "http://example.test/a: the server answered 503");
+        let error = Error::upstream("http://example.test/a?token", Upstream::Status(503));
+        assert_eq!(error.to_string(), "http://example.test/a?…: the server answered 503");
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod nginx;
 mod peer;
 mod rest;
 mod rows;
+mod rpm;
+mod rpms;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
@@ -69,6 +71,8 @@ enum Subject {
     Content,
     /// Pulling a manifest and a large layer, beside Debian's docker-registry
     Container,
+    /// Syncing and publishing 100,000 packages and the memory that it takes, beside createrepo_c
+    Rpm,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -130,6 +134,7 @@ async fn subjects(args: &Args, lab: &Lab, databases: &[Database], table: &mut Ta
                 Subject::Tasks => tasks::measure(lab, database, args.runs, table).await?,
                 Subject::Content => content::measure(lab, database, args.runs, table).await?,
                 Subject::Container => container::measure(lab, database, args.runs, table).await?,
+                Subject::Rpm => rpm::measure(lab, database, args.runs, table).await?,
             }
         }
     }

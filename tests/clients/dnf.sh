@@ -1,10 +1,6 @@
 # A repository of packages by dnf: built, uploaded, published, searched, installed from, copied.
 
 . "$STORIES/rpms.sh"
-# made HREF: waits for a task, which makes this.
-made() {
-    ended "$1" && api "$URL$1" | grep -o '"created_resources":\[[^]]*\]' | grep -o '/pulp[^"]*' | tail -n 1
-}
 rpm=$URL/pulp/api/v3
 
 build bear 4.1
@@ -63,18 +59,10 @@ publication=$(made "$(api "$rpm/publications/rpm/rpm/" --json "{\"repository\": 
 ended "$(api "$rpm/distributions/rpm/rpm/" --json "{\"name\": \"zoo\", \"base_path\": \"zoo\", \"publication\":
     \"$publication\", \"generate_repo_config\": true}" | part task)"
 
-# A machine of its own: whoever is not root is it in here.
-mkdir -p root repos
-as_root=()
-[[ $EUID == 0 ]] || as_root=(unshare --map-root-user)
+machine .
 says "[zoo]" curl -sSf "$URL/pulp/content/zoo/config.repo" -o repos/zoo.repo -w '[zoo]'
 sed -i "s|^baseurl=.*|baseurl=$URL/pulp/content/zoo/|" repos/zoo.repo
-printf '[main]\nreposdir=%s\ncachedir=%s\nlogdir=%s\npersistdir=%s\n' "$PWD"/{repos,cache,log,persist} > dnf.conf
-# Debian's plugin `local` keeps what was downloaded once, for all roots of the machine.
-dnf() {
-    "${as_root[@]}" env dnf --quiet --assumeyes --config "$PWD/dnf.conf" --installroot "$PWD/root" --releasever 1 \
-        --disableplugin local --setopt=module_platform_id=platform:zoo1 --forcearch x86_64 "$@"
-}
+dnf() { dnf_on . "$@"; }
 dnf makecache
 says 'wolf-1:9.4-1.noarch' dnf repoquery
 says 'bear-0:4.1^fed-1.noarch' dnf repoquery --latest-limit 1 bear

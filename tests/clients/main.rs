@@ -1,5 +1,5 @@
 //! The programs that people use, against the server as it is built: the original's `pulp` and its bindings, `curl`,
-//! `skopeo`, `podman`, `oras`, `dnf`.
+//! `skopeo`, `podman`, `oras`, `dnf`, `createrepo_c`.
 //!
 //! Each story is a shell script next to this file, so that it reads as what a user types. It runs in a folder of its own,
 //! with a server of its own behind it and, for syncs, a remote. `cargo xtask test` installs the clients; by hand: what
@@ -88,6 +88,23 @@ async fn dnf_searches_installs_and_mirrors_packages() {
     tell("dnf.sh", "").await;
 }
 
+#[cfg(all(feature = "rpm-lite", feature = "postgres"))]
+#[tokio::test]
+async fn dnf_finds_in_mirrors_of_a_thousand_packages_what_it_finds_upstream() {
+    // Built by whichever comes first.
+    let folder = TempDir::new().expect("a temporary folder");
+    let shelf = [("SHELF", folder.path().to_str().expect("a temporary folder's path is UTF-8"))];
+    tell_on("thousand.sh", "", &shelf, None).await;
+    let database = pulpcore::testkit::Database::create().await;
+    tell_on("thousand.sh", "", &shelf, Some(&database.url)).await;
+}
+
+#[cfg(feature = "rpm-lite")]
+#[tokio::test]
+async fn the_bindings_find_the_rpm_plugin_that_they_expect() {
+    with_pulp("rpm_bindings.sh").await;
+}
+
 #[cfg(feature = "rpm-lite")]
 #[tokio::test]
 async fn dnf_takes_what_is_signed_and_nothing_else() {
@@ -113,11 +130,16 @@ async fn with_pulp(story: &str) {
     tell(story, folder.to_str().expect("the workspace's path is UTF-8")).await;
 }
 
-/// Runs a story with these programs before all others. All that it wrote is shown if it fails.
+/// Runs a story with these programs before all others, on SQLite.
 async fn tell(story: &str, programs: &str) {
+    tell_on(story, programs, &[], None).await;
+}
+
+/// Runs a story with more in its environment, on SQLite or on the database at a URL. All that it wrote is shown if it fails.
+async fn tell_on(story: &str, programs: &str, more: &[(&str, &str)], database: Option<&str>) {
     let room = TempDir::new().expect("a temporary folder");
     let program = Path::new(env!("CARGO_BIN_EXE_pulp-server"));
-    let server = Server::start(program, room.path(), None).await.expect("the server starts");
+    let server = Server::start(program, room.path(), database).await.expect("the server starts");
     let url = format!("http://{}", server.address());
 
     let remote = FixtureServer::start().await;
@@ -140,6 +162,7 @@ async fn tell(story: &str, programs: &str) {
         .env("STORIES", &stories)
         .env("SERVER", program)
         .env("DATA", server.folder())
+        .envs(more.iter().copied())
         .envs([("PATH", format!("{programs}:{path}")), ("URL", url), ("REMOTE", remote.url(""))])
         .envs([("LOGIN", format!("{user}:{password}")), ("LC_ALL", "C.UTF-8".to_owned())])
         .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, room.path())))

@@ -42,3 +42,8 @@ ended() {
     until [[ $state =~ completed|failed|canceled ]]; do state=$(api "$URL$1?fields=state" | part state); done
     [[ $state == completed ]]
 }
+
+# made HREF: waits for a task, which makes this.
+made() {
+    ended "$1" && api "$URL$1" | grep -o '"created_resources":\[[^]]*\]' | grep -o '/pulp[^"]*' | tail -n 1
+}

@@ -9,7 +9,7 @@ use crate::{install, sh, start};
 /// What goes to the program that measures; it explains itself: `cargo xtask bench sync --help`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `sync`, `rest`, `version`, `tasks`, `content` or `container`, and how to measure them: `cargo xtask bench sync --help` explains.
+    /// `sync`, `rest`, `version`, `tasks`, `content`, `container` or `rpm`, and how to measure them: `cargo xtask bench sync --help` explains.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     measure: Vec<OsString>,
 }
@@ -33,6 +33,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if args.measure.iter().any(|arg| arg == "container") {
         install::docker_registry()?;
+    }
+    if args.measure.iter().any(|arg| arg == "rpm") {
+        install::createrepo_c()?;
     }
     example("measure", &["--release"], &args.measure)
 }

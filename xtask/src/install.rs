@@ -14,8 +14,13 @@ const POSTGRES: &str = "PULP_TEST_POSTGRES";
 
 /// The clients that the stories in `tests/clients` are written for, as `pip` names them: the original's command line and
 /// its bindings, and oras.
-const CLIENTS: [&str; 4] =
-    ["pulp-cli==0.41.*", "pulpcore-client==3.123.*", "pulp-container-client==2.30.*", "oras==0.2.43"];
+const CLIENTS: [&str; 5] = [
+    "pulp-cli==0.41.*",
+    "pulpcore-client==3.123.*",
+    "pulp-container-client==2.30.*",
+    "pulp-rpm-client==3.39.*",
+    "oras==0.2.43",
+];
 
 /// Docker's registry: the program, and Debian's package.
 const DOCKER_REGISTRY: &str = "docker-registry";
@@ -39,6 +44,10 @@ pub(crate) fn all() -> Result<()> {
     // `dnf download` and `dnf reposync` are no programs, so Debian's note of the package is looked for.
     if !Path::new("/usr/share/doc/dnf-plugins-core").is_dir() {
         missing.push("dnf-plugins-core");
+    }
+    // For Debian's Python, whichever other comes first on the `PATH`.
+    if !sh::succeeds(Command::new("/usr/bin/python3").args(["-c", "import createrepo_c"])) {
+        missing.push("python3-createrepo-c");
     }
     // Debian's Python makes virtual environments only with this package.
     if !sh::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
@@ -71,6 +80,14 @@ pub(crate) fn docker_registry() -> Result<()> {
         return Ok(());
     }
     debian(&[DOCKER_REGISTRY])
+}
+
+/// Makes sure that the measurements find createrepo_c, beside which publishing is measured.
+pub(crate) fn createrepo_c() -> Result<()> {
+    if sh::on_path("createrepo_c") {
+        return Ok(());
+    }
+    debian(&["createrepo-c"])
 }
 
 /// The virtual environment of the clients that the tests drive.

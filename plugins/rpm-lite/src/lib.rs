@@ -19,7 +19,7 @@
 //! | what a package is to a repository | [`package`], [`nevra`] |
 //! | what an `.rpm` file says of itself | [`header`] |
 //! | what a repository's metadata says, in and out | [`metadata`] |
-//! | how files are compressed, and what is refused | [`compression`] |
+//! | how files are compressed, and what is refused | [`compression`], [`settings`] |
 
 pub mod advisory;
 mod children;
@@ -30,9 +30,12 @@ pub mod metadata;
 mod migrations;
 pub mod models;
 pub mod nevra;
+#[cfg(test)]
+mod noise;
 pub mod package;
 pub mod publish;
 pub mod serializers;
+pub mod settings;
 mod solver;
 mod sql;
 mod sync;

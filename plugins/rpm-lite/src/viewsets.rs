@@ -17,7 +17,7 @@ const POSTED: &[&str] = &["create", "upload"];
 /// A task makes them, because a repository may have to agree.
 const AT_ONCE: &[&str] = &["upload"];
 
-register!(Noun::content::<Package>());
+register!(Noun::content::<Package>().upload_form("RPMPackageUpload", &["relative_path"]));
 register!(Noun::content::<UpdateRecord>().without(AT_ONCE));
 register!(Noun::content::<PackageCategory>().without(POSTED));
 register!(Noun::content::<PackageEnvironment>().without(POSTED));

@@ -30,7 +30,7 @@ use crate::api::families::upload::AddRemove;
 use crate::app::App;
 use crate::artifacts;
 use crate::db::{now, rows};
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::models::{
     artifact, content, content_artifact, distribution, remote, remote_artifact, repository, repository_content,
 };
@@ -109,7 +109,11 @@ async fn find(app: &App, source: &Source, path: &str) -> Result<Option<Pulled>> 
     let Some(Hooks::Remote(hooks)) = noun.map(|noun| &noun.hooks) else { return Ok(None) };
     let Some(Pull { url, content }) = (hooks.pull)(db, &remote, path).await? else { return Ok(None) };
     if !is_below(&url, &remote.url) {
-        tracing::warn!(remote = remote.name, url, "a path leads out of a remote's URL: it is not asked for");
+        tracing::warn!(
+            remote = remote.name,
+            url = shown(&url),
+            "a path leads out of a remote's URL: it is not asked for"
+        );
         return Ok(None);
     }
     let content = content.and_then(|name| registry::get().noun(Family::Content, name));

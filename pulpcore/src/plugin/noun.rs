@@ -147,6 +147,8 @@ pub struct Noun {
     /// Of the operations of its family, those that it does not have.
     omitted: &'static [&'static str],
     lacks: &'static [&'static str],
+    /// The form of the upload that answers at once, where it is the plugin's own: its name, and what it does not have.
+    pub(crate) upload_form: Option<(&'static str, &'static [&'static str])>,
     pub(crate) requires: &'static [&'static str],
     /// Checks a body beyond its schema.
     pub(crate) check: fn(Object) -> Result<()>,
@@ -364,6 +366,23 @@ impl Noun {
         self
     }
 
+    /// Names the form of the upload that answers at once, and says which of the unit's fields it lacks. Such an upload answers
+    /// with the unit, under the name that it has everywhere. In Pulp plugins write these forms by hand.
+    ///
+    /// ```
+    /// use pulpcore::plugin::{Content, Noun};
+    ///
+    /// /// Units whose path nobody chooses.
+    /// const fn named<E: Content>() -> Noun {
+    ///     Noun::content::<E>().upload_form("PageUpload", &["relative_path"])
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn upload_form(mut self, name: &'static str, without: &'static [&'static str]) -> Self {
+        self.upload_form = Some((name, without));
+        self
+    }
+
     const fn of<E: Detail>(hooks: Hooks) -> Self {
         Self {
             family: E::Master::FAMILY,
@@ -382,6 +401,7 @@ impl Noun {
             actions: Vec::new,
             omitted: &[],
             lacks: E::LACKS,
+            upload_form: None,
             requires: E::REQUIRES,
             check: |body| E::check(&BodySchema::parse::<E::Body>(body)?),
             check_whole: |app, body| Box::pin(E::check_whole(app, body)),

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use super::*;
+use crate::noise::Noise;
 
 const TEXT: &str = "<metadata packages=\"0\"/>\n";
 
@@ -98,13 +99,7 @@ fn a_source_that_brings_a_byte_at_a_time_is_understood() {
 
 #[test]
 fn no_damage_breaks_a_decoder() {
-    let mut state = 42_u64;
-    let mut next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut noise = Noise::new(42);
     let xz = hex::decode(XZ).unwrap();
     let text = TEXT.repeat(20);
     let kinds = [Compression::Gzip, Compression::Zstd, Compression::Bzip2];
@@ -113,9 +108,9 @@ fn no_damage_breaks_a_decoder() {
     let limits = Limits { most_bytes: 1 << 20, ..Limits::default() };
     for round in 0..4_000 {
         let mut bytes = whole[round % whole.len()].clone();
-        for _ in 0..next() % 4 + 1 {
-            let at = (next() % bytes.len() as u64) as usize;
-            bytes[at] = next() as u8;
+        for _ in 0..noise.below(4) + 1 {
+            let at = noise.below(bytes.len());
+            bytes[at] = noise.next() as u8;
         }
         // Whether it is read or refused is the damage's affair; that it ends is ours.
         let _ = decompressed(&bytes, limits);

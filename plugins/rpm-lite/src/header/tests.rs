@@ -1,6 +1,7 @@
 //! Packages' headers, whole, old, broken, and as createrepo_c reads them.
 
 use super::*;
+use crate::noise::{Noise, rounds};
 use crate::package::{Dependency, File, FileKind};
 
 mod createrepo;
@@ -170,13 +171,7 @@ fn damage_is_found_and_what_is_no_package_is_called_that() {
 
 #[test]
 fn no_damage_breaks_the_reader() {
-    let mut state = 4711_u64;
-    let mut next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut noise = Noise::new(4711);
     let whole = kit::unsigned(
         &[
             minimal(),
@@ -200,11 +195,16 @@ fn no_damage_breaks_the_reader() {
         b"payload",
     );
     assert_eq!(read(&whole).unwrap().files.len(), 3);
-    for _ in 0..20_000 {
-        let mut damaged = whole.clone();
-        for _ in 0..next() % 6 + 1 {
-            let at = (next() % damaged.len() as u64) as usize;
-            damaged[at] = if next() % 3 == 0 { 0xff } else { next() as u8 };
+    for _ in rounds(20_000) {
+        let mut damaged = match noise.below(4) {
+            0 => noise.damage(&whole, &[]),
+            _ => whole.clone(),
+        };
+        for _ in 0..noise.below(6) + 1 {
+            let at = noise.below(damaged.len());
+            if let Some(byte) = damaged.get_mut(at) {
+                *byte = if noise.below(3) == 0 { 0xff } else { noise.next() as u8 };
+            }
         }
         // Whether it is refused is the damage's affair.
         let _ = read(&damaged).and_then(|_| Rpm::read(&mut &damaged[..])?.signing_keys());

@@ -5,62 +5,12 @@ use super::modules::documents;
 use super::packages::{Packages, write};
 use super::repomd::Repomd;
 use super::updateinfo::Advisories;
+use crate::noise::{Noise, rounds};
 use crate::package::{Changelog, Dependency, File, FileKind, Package};
 
-/// A generator of numbers (xorshift).
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        (self.next() % most.max(1) as u64) as usize
-    }
-
-    /// The text, damaged: bytes changed, parts cut out, doubled, or taken for others.
-    fn damage(&mut self, text: &str) -> Vec<u8> {
-        const PIECES: [&str; 14] = [
-            "<",
-            ">",
-            "/>",
-            "</",
-            "&",
-            "&amp;",
-            "&#0;",
-            "&#xD800;",
-            "&x;",
-            "<![CDATA[",
-            "]]>",
-            "<!--",
-            "\"",
-            "\u{feff}",
-        ];
-        let mut bytes = text.as_bytes().to_vec();
-        for _ in 0..self.below(4) + 1 {
-            let at = self.below(bytes.len());
-            let end = (at + self.below(20)).min(bytes.len());
-            match self.below(5) {
-                0 if !bytes.is_empty() => bytes[at] = self.next() as u8,
-                1 => drop(bytes.drain(at..end)),
-                2 => {
-                    let part = bytes[at..end].to_vec();
-                    bytes.splice(at..at, part);
-                }
-                3 => {
-                    let piece = PIECES[self.below(PIECES.len())];
-                    bytes.splice(at..at, piece.bytes());
-                }
-                _ => bytes.truncate(end.max(1)),
-            }
-        }
-        bytes
-    }
-}
+/// What means something in XML.
+const PIECES: [&str; 14] =
+    ["<", ">", "/>", "</", "&", "&amp;", "&#0;", "&#xD800;", "&x;", "<![CDATA[", "]]>", "<!--", "\"", "\u{feff}"];
 
 fn package() -> Package {
     Package {
@@ -86,11 +36,11 @@ fn no_damage_breaks_the_reader_of_packages() {
         files[1].clone() + write::FILELISTS_END,
         files[2].clone() + write::OTHER_END,
     ];
-    let mut noise = Noise(42);
+    let mut noise = Noise::new(42);
     let mut whole = 0;
-    for round in 0..6_000 {
+    for round in rounds(6_000) {
         let mut files = [primary.as_bytes().to_vec(), filelists.as_bytes().to_vec(), other.as_bytes().to_vec()];
-        files[round % 3] = noise.damage([&primary, &filelists, &other][round % 3]);
+        files[round % 3] = noise.damage([&primary, &filelists, &other][round % 3].as_bytes(), &PIECES);
         let Ok(packages) = Packages::open(&files[0][..], Some(&files[1][..]), Some(&files[2][..])) else { continue };
         for read in packages.take(1000).flatten() {
             whole += 1;
@@ -118,21 +68,22 @@ fn no_damage_breaks_the_other_readers() {
                  <langpacks><match name='a' install='b-%s'/></langpacks></comps>";
     let modules = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: a\n  stream: 1.10\n  version: 1\n  context: c\n  \
                    arch: x\n  dependencies:\n  - requires: {a: [b]}\n  profiles: {d: {rpms: [e]}}\n...\n";
-    let mut noise = Noise(4711);
-    for _ in 0..3_000 {
-        if let Ok(read) = Repomd::read(&noise.damage(repomd)[..]) {
+    let mut noise = Noise::new(4711);
+    let mut damage = |text: &str| noise.damage(text.as_bytes(), &PIECES);
+    for _ in rounds(3_000) {
+        if let Ok(read) = Repomd::read(&damage(repomd)[..]) {
             assert_eq!(Repomd::read(read.to_string().as_bytes()), Ok(read));
         }
-        if let Ok(read) = Comps::read(&noise.damage(comps)[..]) {
+        if let Ok(read) = Comps::read(&damage(comps)[..]) {
             assert!(Comps::read(read.to_string().as_bytes()).is_ok());
         }
-        if let Ok(advisories) = Advisories::open(&noise.damage(updates)[..]) {
+        if let Ok(advisories) = Advisories::open(&damage(updates)[..]) {
             for read in advisories.take(1000).flatten() {
                 let text = super::updateinfo::write([&read]);
                 assert!(Advisories::open(text.as_bytes()).unwrap().all(|again| again.is_ok()), "{text}");
             }
         }
-        if let Ok(text) = String::from_utf8(noise.damage(modules)) {
+        if let Ok(text) = String::from_utf8(damage(modules)) {
             documents(&text).for_each(drop);
         }
     }

@@ -167,21 +167,57 @@ impl<W: Write> std::fmt::Debug for MetadataFile<W> {
     }
 }
 
-/// One of the three files that list packages, with the text that has been gathered for it.
-#[derive(Debug)]
-struct PackagesFile<W: Write> {
+/// One of the three files that list packages: text is gathered before it is hashed and compressed.
+pub struct PackagesFile<W: Write> {
     file: MetadataFile<W>,
     text: String,
+    record: fn(&mut String, &Package),
+    end: &'static str,
 }
 
 impl<W: Write> PackagesFile<W> {
-    fn new(kind: &str, target: W, begin: String, options: Options) -> io::Result<Self> {
-        let file = MetadataFile::new(kind, &format!("{kind}.xml"), target, options)?;
-        Ok(Self { file, text: begin })
+    /// Begins `primary`. How many packages there will be stands at its beginning.
+    ///
+    /// # Errors
+    /// As [`MetadataFile::new`]; so for the other two.
+    pub fn primary(target: W, count: u64, options: Options) -> io::Result<Self> {
+        Self::new("primary", target, write::primary_begin(count), write::primary, write::PRIMARY_END, options)
     }
 
-    fn add(&mut self, package: &Package, write: fn(&mut String, &Package)) -> io::Result<()> {
-        write(&mut self.text, package);
+    /// Begins `filelists`.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn filelists(target: W, count: u64, options: Options) -> io::Result<Self> {
+        Self::new("filelists", target, write::filelists_begin(count), write::filelists, write::FILELISTS_END, options)
+    }
+
+    /// Begins `other`.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn other(target: W, count: u64, options: Options) -> io::Result<Self> {
+        Self::new("other", target, write::other_begin(count), write::other, write::OTHER_END, options)
+    }
+
+    fn new(
+        kind: &str,
+        target: W,
+        begin: String,
+        record: fn(&mut String, &Package),
+        end: &'static str,
+        options: Options,
+    ) -> io::Result<Self> {
+        let file = MetadataFile::new(kind, &format!("{kind}.xml"), target, options)?;
+        Ok(Self { file, text: begin, record, end })
+    }
+
+    /// Adds a package.
+    ///
+    /// # Errors
+    /// If the target cannot be written to.
+    pub fn add(&mut self, package: &Package) -> io::Result<()> {
+        (self.record)(&mut self.text, package);
         if self.text.len() >= GATHERED {
             self.file.write_all(self.text.as_bytes())?;
             self.text.clear();
@@ -189,20 +225,26 @@ impl<W: Write> PackagesFile<W> {
         Ok(())
     }
 
-    fn finish(mut self, end: &str) -> io::Result<(Record, W)> {
-        self.text.push_str(end);
+    /// Ends it: what `repomd.xml` says of it, and the target.
+    ///
+    /// # Errors
+    /// If the target cannot be written to.
+    pub fn finish(mut self) -> io::Result<(Record, W)> {
+        self.text.push_str(self.end);
         self.file.write_all(self.text.as_bytes())?;
         self.file.finish()
     }
 }
 
+impl<W: Write> std::fmt::Debug for PackagesFile<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackagesFile").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
 /// Writes `primary`, `filelists` and `other`, a package at a time.
 #[derive(Debug)]
-pub struct PackagesWriter<W: Write> {
-    primary: PackagesFile<W>,
-    filelists: PackagesFile<W>,
-    other: PackagesFile<W>,
-}
+pub struct PackagesWriter<W: Write>([PackagesFile<W>; 3]);
 
 impl<W: Write> PackagesWriter<W> {
     /// Begins the three files, in this order. How many packages there will be stands at their beginnings.
@@ -210,11 +252,11 @@ impl<W: Write> PackagesWriter<W> {
     /// # Errors
     /// As [`MetadataFile::new`].
     pub fn new([primary, filelists, other]: [W; 3], count: u64, options: Options) -> io::Result<Self> {
-        Ok(Self {
-            primary: PackagesFile::new("primary", primary, write::primary_begin(count), options)?,
-            filelists: PackagesFile::new("filelists", filelists, write::filelists_begin(count), options)?,
-            other: PackagesFile::new("other", other, write::other_begin(count), options)?,
-        })
+        Ok(Self([
+            PackagesFile::primary(primary, count, options)?,
+            PackagesFile::filelists(filelists, count, options)?,
+            PackagesFile::other(other, count, options)?,
+        ]))
     }
 
     /// Adds a package.
@@ -222,9 +264,7 @@ impl<W: Write> PackagesWriter<W> {
     /// # Errors
     /// If a target cannot be written to.
     pub fn add(&mut self, package: &Package) -> io::Result<()> {
-        self.primary.add(package, write::primary)?;
-        self.filelists.add(package, write::filelists)?;
-        self.other.add(package, write::other)
+        self.0.iter_mut().try_for_each(|file| file.add(package))
     }
 
     /// Ends the three files: what `repomd.xml` says of them, and the targets.
@@ -232,11 +272,8 @@ impl<W: Write> PackagesWriter<W> {
     /// # Errors
     /// If a target cannot be written to.
     pub fn finish(self) -> io::Result<[(Record, W); 3]> {
-        Ok([
-            self.primary.finish(write::PRIMARY_END)?,
-            self.filelists.finish(write::FILELISTS_END)?,
-            self.other.finish(write::OTHER_END)?,
-        ])
+        let [primary, filelists, other] = self.0;
+        Ok([primary.finish()?, filelists.finish()?, other.finish()?])
     }
 }
 

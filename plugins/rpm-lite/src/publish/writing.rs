@@ -1,6 +1,7 @@
 //! Metadata on its way to the storage: text is made and compressed on a thread of its own, and received while it is made.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, future, stream};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::Chosen;
 use crate::metadata::repomd::Record;
-use crate::metadata::repository::{MetadataFile, Options, PackagesWriter};
+use crate::metadata::repository::{MetadataFile, Options, PackagesFile};
 use crate::models::package;
 use crate::package::Package;
 
@@ -80,7 +81,11 @@ pub(super) async fn file(
     Ok(Written { record: writing.await.map_err(Error::internal)??, file })
 }
 
-/// Writes the three files of packages, a page after the other.
+/// Packages on their way into the three files.
+type Page = Arc<Vec<Package>>;
+
+/// Writes the three files of packages, a page after the other. Each of them has a thread, beside the one that makes packages
+/// of rows: most of the time goes into compressing.
 pub(super) async fn packages(
     publisher: &Publisher<'_>,
     count: u64,
@@ -88,33 +93,53 @@ pub(super) async fn packages(
     pages: impl Stream<Item = Result<Vec<(package::Model, Chosen)>>> + Send,
 ) -> Result<[Written; 3]> {
     let (give, mut take) = mpsc::channel::<Vec<(package::Model, Chosen)>>(1);
-    let [(primary, one), (filelists, two), (other, three)] = [Pipe::new(), Pipe::new(), Pipe::new()];
-    let writing = tokio::task::spawn_blocking(move || -> Result<[Record; 3]> {
-        let mut writer = PackagesWriter::new([primary, filelists, other], count, options)?;
+    let asked = options.checksum.name();
+    let (one, primary) = list(publisher, move |pipe| PackagesFile::primary(pipe, count, options));
+    let (two, filelists) = list(publisher, move |pipe| PackagesFile::filelists(pipe, count, options));
+    let (three, other) = list(publisher, move |pipe| PackagesFile::other(pipe, count, options));
+    let reading = tokio::task::spawn_blocking(move || -> Result<()> {
         while let Some(page) = take.blocking_recv() {
-            for (row, chosen) in page {
-                writer.add(&published(row.package()?, chosen))?;
+            let packages = page.into_iter().map(|(row, chosen)| Ok(published(row.package()?, chosen, asked)));
+            let page: Page = Arc::new(packages.collect::<Result<_>>()?);
+            // Nobody takes it any more only when something failed, which is said by whoever did.
+            if [&one, &two, &three].into_iter().any(|file| file.blocking_send(Arc::clone(&page)).is_err()) {
+                break;
             }
         }
-        Ok(writer.finish()?.map(|(record, _)| record))
+        Ok(())
     });
-    let received = future::try_join3(publisher.receive(one), publisher.receive(two), publisher.receive(three));
-    let ((one, two, three), ()) = future::try_join(received, feed(give, pages)).await?;
-    let [primary, filelists, other] = writing.await.map_err(Error::internal)??;
-    Ok([
-        Written { record: primary, file: one },
-        Written { record: filelists, file: two },
-        Written { record: other, file: three },
-    ])
+    let files = future::try_join3(primary, filelists, other);
+    let (files, ()) = future::try_join(files, feed(give, pages)).await?;
+    reading.await.map_err(Error::internal)??;
+    Ok(files.into())
 }
 
-/// The package as the publication has it.
-fn published(package: Package, chosen: Chosen) -> Package {
-    Package {
-        pkg_id: chosen.checksum,
-        checksum_type: chosen.checksum_type,
-        location_href: chosen.path,
-        location_base: String::new(),
-        ..package
-    }
+/// One of the files: where its packages go, and what becomes of it.
+fn list<'a>(
+    publisher: &'a Publisher<'_>,
+    begin: impl FnOnce(Pipe) -> io::Result<PackagesFile<Pipe>> + Send + 'static,
+) -> (mpsc::Sender<Page>, impl Future<Output = Result<Written>> + Send + 'a) {
+    let (give, mut take) = mpsc::channel::<Page>(1);
+    let (pipe, body) = Pipe::new();
+    let writing = tokio::task::spawn_blocking(move || -> Result<Record> {
+        let mut file = begin(pipe)?;
+        while let Some(page) = take.blocking_recv() {
+            page.iter().try_for_each(|package| file.add(package))?;
+        }
+        Ok(file.finish()?.0)
+    });
+    let written = async move {
+        let file = publisher.receive(body).await?;
+        Ok(Written { record: writing.await.map_err(Error::internal)??, file })
+    };
+    (give, written)
+}
+
+/// The package as the publication has it, by the checksum of the asked kind if there is one.
+fn published(package: Package, chosen: Chosen, asked: &str) -> Package {
+    let (pkg_id, checksum_type) = match chosen.digest {
+        Some(digest) => (digest, asked.to_owned()),
+        None => (package.pkg_id, package.checksum_type),
+    };
+    Package { pkg_id, checksum_type, location_href: chosen.path, location_base: String::new(), ..package }
 }

@@ -8,12 +8,16 @@
 //! | how files become streams of records | [`reading`] |
 //! | which packages are left out | [`selection`] |
 //! | what is declared | [`units`] |
+//! | what is taken, in which order | [`taking`] |
+//! | what becomes of a mirror to the byte | [`mirror`] |
 
 pub(crate) mod metadata;
+pub(crate) mod mirror;
 pub(crate) mod place;
 pub(crate) mod reading;
 pub(crate) mod selection;
 pub(crate) mod signature;
+pub(crate) mod taking;
 pub(crate) mod units;
 
 use pulpcore::error::{Error, Upstream};

@@ -22,8 +22,8 @@ const MOST_MIRRORS: usize = 20;
 pub(crate) struct Place {
     /// Its URL, with a slash at the end and without a query.
     base: String,
-    /// What is added to each URL: the token of SUSE's servers.
-    query: Option<String>,
+    /// What is added to each URL of its server: the token of SUSE's.
+    token: Option<String>,
 }
 
 impl Place {
@@ -42,7 +42,8 @@ impl Place {
         let list = fetch(downloader, Request::get(url), |download| download.bytes(LONGEST_LIST)).await;
         let Ok(list) = list else { return Err(error) };
         for mirror in mirrors(&String::from_utf8_lossy(&list)).into_iter().take(MOST_MIRRORS) {
-            let place = Self::new(&mirror, token);
+            // A stranger's server does not get it.
+            let place = Self::new(&mirror, token.filter(|_| same_server(&mirror, url)));
             match place.repomd(downloader).await {
                 Ok(repomd) => return Ok((place, repomd)),
                 Err(error) => tracing::warn!(error = error.log(), "A mirror of the list cannot be used."),
@@ -53,7 +54,7 @@ impl Place {
 
     fn new(url: &str, token: Option<&str>) -> Self {
         let path = url.split(['?', '#']).next().unwrap_or_default();
-        Self { base: format!("{}/", path.trim_end_matches('/')), query: token.map(str::to_owned) }
+        Self { base: format!("{}/", path.trim_end_matches('/')), token: token.map(str::to_owned) }
     }
 
     /// Its `repomd.xml` at this moment.
@@ -93,11 +94,17 @@ impl Place {
             }
             drop(segments);
         }
-        if let Some(query) = &self.query {
-            url.set_query(Some(query));
+        if let Some(token) = self.token.as_deref().filter(|_| same_server(url.as_str(), &self.base)) {
+            url.set_query(Some(token));
         }
         Ok(url.into())
     }
+}
+
+/// Whether two URLs have the same scheme, host and port.
+fn same_server(one: &str, other: &str) -> bool {
+    let origin = |url| Url::parse(url).ok().map(|url| url.origin());
+    origin(one).is_some_and(|one| Some(one) == origin(other))
 }
 
 /// Whether a server is there and does not have it.
@@ -141,6 +148,7 @@ mod tests {
         let url = |path| place.url(path).unwrap();
         assert_eq!(url("repodata/repomd.xml"), "http://a.test/repo/repodata/repomd.xml?tok&en");
         assert_eq!(url("./P/a b#.rpm"), "http://a.test/repo/P/a%20b%23.rpm?tok&en");
+        assert_eq!(url("http://b.test/a.rpm"), "http://b.test/a.rpm", "the token is for its own server");
         let place = Place::new("http://a.test/repo", None);
         let url = |path| place.url(path).unwrap();
         assert_eq!(url("../other/a.rpm"), "http://a.test/other/a.rpm");

@@ -77,18 +77,18 @@ pub(crate) async fn apart<T: Send + 'static>(parse: impl FnOnce() -> Result<T> +
 ///
 /// # Errors
 /// If it does not begin as it should.
-pub(crate) fn decompressed(file: Waiting, url: &str) -> Result<impl io::BufRead + Send + use<>> {
-    reader(file, Limits::default()).map_err(|error| bad(url, error))
+pub(crate) fn decompressed(file: Waiting, url: &str, limits: Limits) -> Result<impl io::BufRead + Send + use<>> {
+    reader(file, limits).map_err(|error| bad(url, error))
 }
 
 /// The whole of a file as text, decompressed, if it is no longer than `most` bytes.
 ///
 /// # Errors
 /// [`Error::Upstream`] if it is longer, or no text.
-pub(crate) async fn text(file: Waiting, url: String, most: u64) -> Result<String> {
+pub(crate) async fn text(file: Waiting, url: String, most: u64, limits: Limits) -> Result<String> {
     apart(move || {
         let mut text = String::new();
-        let limits = Limits { most_bytes: most, ..Limits::default() };
+        let limits = Limits { most_bytes: most.min(limits.most_bytes), ..limits };
         let mut source = reader(file, limits).map_err(|error| bad(&url, error))?;
         source.read_to_string(&mut text).map_err(|error| bad(&url, error))?;
         Ok(text)

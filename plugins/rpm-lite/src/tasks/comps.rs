@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::metadata::comps::{self, Comps};
 use crate::models::{PackageCategory, PackageEnvironment, PackageGroup, PackageLangpacks, RpmRepository};
+use crate::settings::RpmSettings;
 use crate::sync::reading::{Waiting, apart, text};
 use crate::sync::units::CompsUnits;
 
@@ -57,8 +58,10 @@ impl Task for UploadComps {
         let row = row.ok_or_else(|| Error::NotFound("The uploaded file is not there any more.".to_owned()))?;
         let invalid = |error: String| Error::invalid("file", error);
         let file = Waiting::of(cx.storage().read(&row.file, None).await?.body);
-        let text =
-            text(file, "comps.xml".to_owned(), comps::LARGEST).await.map_err(|error| invalid(error.to_string()))?;
+        let limits = RpmSettings::of(cx.app())?.limits();
+        let text = text(file, "comps.xml".to_owned(), comps::LARGEST, limits)
+            .await
+            .map_err(|error| invalid(error.to_string()))?;
         let comps =
             apart(move || Comps::read(text.as_bytes()).map_err(|error| Error::invalid("file", error.to_string())))
                 .await?;

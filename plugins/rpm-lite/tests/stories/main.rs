@@ -10,6 +10,7 @@ mod publish;
 mod retain;
 mod signing;
 mod sync;
+mod uploads;
 mod upstream;
 
 // Named, so that the plugin is linked.

@@ -41,6 +41,7 @@ fn zoo() -> Shelf {
         comps: Comps { groups: vec![group], environments: vec![environment], ..Comps::default() },
         modules: format!("{MODULE}\n"),
         others: vec![("productid", "a certificate")],
+        compressed: false,
     }
 }
 

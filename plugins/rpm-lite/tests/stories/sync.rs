@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use pulp_rpm_lite::metadata::comps::Group;
+use pulp_rpm_lite::metadata::updateinfo::Advisory;
+use pulp_rpm_lite::package::{Changelog, File};
+use pulp_rpm_lite::settings::RpmSettings;
 use pulpcore::both_databases;
 use pulpcore::testkit::Fault;
 use serde_json::json;
@@ -125,6 +129,50 @@ both_databases!(a_file_that_is_not_what_metadata_promised_fails_the_sync, |pulp|
     upstream.files.fault("zoo/Packages/bear-4.1-1.noarch.rpm", Fault::Status(500));
     sync(pulp, &repository, &remote, json!({})).await.failed();
     assert!(latest(pulp, &repository).await.ends_with("/versions/0/"));
+});
+
+both_databases!(a_bomb_is_refused_with_the_bound_that_it_breaks, |pulp| {
+    let bound = RpmSettings { max_decompressed_mb: 1, ..RpmSettings::default() };
+    pulp.restart_with(|settings| settings.plugins.insert("rpm", bound).expect("a section")).await;
+    let upstream = Upstream::empty().await;
+    for kind in ["primary", "filelists", "other", "updateinfo", "group", "modules"] {
+        let large = "large".repeat(400_000);
+        let mut shelf = Shelf { packages: vec![parse("bear-4.1.noarch")], compressed: true, ..Shelf::default() };
+        match kind {
+            "primary" => shelf.packages[0].description = large,
+            "filelists" => shelf.packages[0].files = vec![File::new(None, &format!("/{large}"))],
+            "other" => shelf.packages[0].changelogs = vec![Changelog { text: large, ..Changelog::default() }],
+            "updateinfo" => shelf.advisories = vec![Advisory { id: "A".into(), title: large, ..Advisory::default() }],
+            "group" => shelf.comps.groups = vec![Group { id: "a".into(), name: large, ..Group::default() }],
+            _ => shelf.modules = format!("---\ndocument: modulemd-packager\n# {large}\n...\n"),
+        }
+        upstream.offer(&shelf);
+        let repository = repository(pulp, kind, json!({})).await;
+        let remote = remote(pulp, &upstream, json!({ "name": kind })).await;
+        let error = sync(pulp, &repository, &remote, json!({})).await.failed();
+        assert!(error.contains("has more than 1048576 bytes when it is decompressed"), "{kind}: {error}");
+        assert!(latest(pulp, &repository).await.ends_with("/versions/0/"), "{kind}");
+    }
+});
+
+both_databases!(a_token_is_sent_with_each_request_and_told_to_nobody, |pulp| {
+    let upstream = Upstream::with(&["bear-4.1.noarch"]).await;
+    let eager = repository(pulp, "eager", json!({})).await;
+    let remote = remote(pulp, &upstream, json!({ "sles_auth_token": "exp=1~hmac=secret" })).await;
+    sync(pulp, &eager, &remote, json!({})).await.completed();
+    let asked = upstream.files.requests();
+    assert!(asked.iter().all(|request| request.query.as_deref() == Some("exp=1~hmac=secret")), "{asked:?}");
+    upstream.offer(&Shelf { packages: vec![parse("cat-1.noarch")], ..Shelf::default() });
+    upstream.files.fault("zoo/Packages/cat-1-1.noarch.rpm", Fault::Status(403));
+    let error = sync(pulp, &eager, &remote, json!({})).await.failed();
+    assert!(error.contains("cat-1-1.noarch.rpm") && error.contains("403") && !error.contains("secret"), "{error}");
+    upstream.files.put("zoo/repodata/repomd.xml", "<repomd></repomd>");
+    let error = sync(pulp, &eager, &remote, json!({})).await.failed();
+    assert!(error.contains("repomd.xml") && !error.contains("secret"), "{error}");
+    for list in ["tasks/", "repositories/rpm/rpm/", "content/rpm/packages/", "artifacts/"] {
+        let shown = pulp.get(list).await.ok().to_string();
+        assert!(!shown.contains("secret"), "{list}: {shown}");
+    }
 });
 
 both_databases!(what_cannot_be_synced_is_said, |pulp| {

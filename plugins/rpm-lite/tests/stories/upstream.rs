@@ -1,8 +1,10 @@
 //! A web server with a repository: its metadata is made of lists of packages, advisories, groups and modules.
 
+use std::io::Write;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use pulp_rpm_lite::compression::{Compression, Writer};
 use pulp_rpm_lite::metadata::comps::Comps;
 use pulp_rpm_lite::metadata::packages::write;
 use pulp_rpm_lite::metadata::repomd::{Checksum, Record, Repomd};
@@ -19,6 +21,8 @@ pub(crate) struct Shelf {
     pub(crate) comps: Comps,
     /// Documents, one after the other.
     pub(crate) modules: String,
+    /// Whether its metadata is compressed.
+    pub(crate) compressed: bool,
     /// Other records: the kind, and what is in the file.
     pub(crate) others: Vec<(&'static str, &'static str)>,
 }
@@ -124,21 +128,26 @@ impl Upstream {
         filelists.push_str("</filelists>\n");
         other.push_str("</otherdata>\n");
         let mut records = vec![
-            self.record("primary", "primary.xml", &primary),
-            self.record("filelists", "filelists.xml", &filelists),
-            self.record("other", "other.xml", &other),
+            self.record(shelf.compressed, "primary", "primary.xml", &primary),
+            self.record(shelf.compressed, "filelists", "filelists.xml", &filelists),
+            self.record(shelf.compressed, "other", "other.xml", &other),
         ];
         if !shelf.advisories.is_empty() {
-            records.push(self.record("updateinfo", "updateinfo.xml", &updateinfo::write(&shelf.advisories)));
+            records.push(self.record(
+                shelf.compressed,
+                "updateinfo",
+                "updateinfo.xml",
+                &updateinfo::write(&shelf.advisories),
+            ));
         }
         if !shelf.comps.is_empty() {
-            records.push(self.record("group", "comps.xml", &shelf.comps.to_string()));
+            records.push(self.record(shelf.compressed, "group", "comps.xml", &shelf.comps.to_string()));
         }
         if !shelf.modules.is_empty() {
-            records.push(self.record("modules", "modules.yaml", &shelf.modules));
+            records.push(self.record(shelf.compressed, "modules", "modules.yaml", &shelf.modules));
         }
         for (kind, text) in &shelf.others {
-            records.push(self.record(kind, kind, text));
+            records.push(self.record(shelf.compressed, kind, kind, text));
         }
         let mut revision = self.revision.lock().expect("nobody panics with it");
         *revision += 1;
@@ -150,22 +159,29 @@ impl Upstream {
     }
 
     /// Puts a file of metadata, named after its digest.
-    fn record(&self, kind: &str, name: &str, text: &str) -> Record {
-        let digest = digest(text.as_bytes());
-        let location_href = format!("repodata/{digest}-{name}");
-        self.files.put(&format!("zoo/{location_href}"), text.to_owned());
-        let checksum = Checksum { kind: "sha256".to_owned(), digest };
+    fn record(&self, compressed: bool, kind: &str, name: &str, text: &str) -> Record {
+        let compression = if compressed { Compression::Gzip } else { Compression::None };
+        let mut writer = Writer::new(Vec::new(), compression).expect("it can be written");
+        writer.write_all(text.as_bytes()).expect("memory takes it");
+        let bytes = writer.finish().expect("memory takes it");
+        let (checksum, size) = (checksum(&bytes), bytes.len() as u64);
+        let location_href = format!("repodata/{}-{name}{}", checksum.digest, compression.suffix());
+        self.files.put(&format!("zoo/{location_href}"), bytes);
         Record {
             kind: kind.to_owned(),
-            open_checksum: Some(checksum.clone()),
+            open_checksum: Some(self::checksum(text.as_bytes())),
             checksum,
             location_href,
             timestamp: 1_700_000_000,
-            size: Some(text.len() as u64),
+            size: Some(size),
             open_size: Some(text.len() as u64),
             ..Record::default()
         }
     }
+}
+
+fn checksum(bytes: &[u8]) -> Checksum {
+    Checksum { kind: "sha256".to_owned(), digest: digest(bytes) }
 }
 
 /// `bear-1.noarch`.

@@ -104,12 +104,16 @@ register!(TaskKind::of::<CreateContent>());
 pub(crate) fn create_endpoints(noun: &'static Noun) -> Vec<Endpoint> {
     let checker = Arc::new(shape::checker::<Body>(noun));
     let same = Arc::clone(&checker);
-    let direct = format!("{}Upload", noun.model);
     let mut upload = shape::request::<Body>(noun);
-    let response = shape::response::<Body>(noun);
-    shape::rename(&mut upload, &direct, &["repository"]);
-    let mut answer = response;
-    shape::rename(&mut answer, &format!("{direct}Response"), &[]);
+    let mut answer = shape::response::<Body>(noun);
+    match noun.upload_form {
+        Some((name, without)) => shape::rename(&mut upload, name, &[&["repository"], without].concat()),
+        None => {
+            let name = format!("{}Upload", noun.model);
+            shape::rename(&mut upload, &name, &["repository"]);
+            shape::rename(&mut answer, &format!("{name}Response"), &[]);
+        }
+    }
     let post = Endpoint::new(Method::POST, noun.path(), operation_id(noun, "create"), move |mut cx| {
         let schema = Arc::clone(&checker);
         async move { create(&mut cx, noun, &schema).await }

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::artifacts;
 use crate::content::pull_through::{self, Pulled};
 use crate::content::stored::Stored;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::models::{artifact, content_artifact};
 use crate::settings;
 use crate::storage::{ReceiveError, Received};
@@ -204,7 +204,7 @@ impl Shared {
 
     /// How many bytes the file has, if the promise and the answer agree on it.
     pub(super) async fn agreed(&self, promised: &Promised, announced: Option<u64>) -> Result<Option<u64>, Failure> {
-        let (url, expected) = (promised.url.as_str(), &promised.expected);
+        let (url, expected) = (shown(&promised.url), &promised.expected);
         if let (Some(announced), Some(size)) = (announced, expected.size)
             && announced != size
         {

@@ -13,7 +13,7 @@ use super::Writing;
 use crate::api::families::remote::downloader;
 use crate::app::App;
 use crate::db::now;
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::models::{remote, remote_artifact};
 use crate::settings::OnDemand;
 use crate::storage::{Algorithm, Digests, Expected};
@@ -150,7 +150,7 @@ fn expected(row: &remote_artifact::Model) -> Expected {
         if let Some(digest) = digest
             && let Err(error) = digests.set(algorithm, digest)
         {
-            tracing::warn!(url = row.url, "{error}");
+            tracing::warn!(url = shown(&row.url), "{error}");
         }
     }
     Expected { size: row.size.and_then(|size| u64::try_from(size).ok()), digests, max_size: None }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::error::{Error, Result, Upstream};
+use crate::error::{Error, Result, Upstream, shown};
 
 /// What is asked of a remote.
 #[derive(Clone, Default)]
@@ -50,11 +50,15 @@ impl Request {
     }
 }
 
-/// Headers may hold credentials: their names are all that is shown.
+/// Headers may hold credentials: their names are all that is shown; so may the URL.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Request").field("url", &self.url).field("headers", &names).field("range", &self.range).finish()
+        f.debug_struct("Request")
+            .field("url", &shown(&self.url))
+            .field("headers", &names)
+            .field("range", &self.range)
+            .finish()
     }
 }
 
