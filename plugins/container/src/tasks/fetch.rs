@@ -39,7 +39,7 @@ impl Task for Fetch {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let remote = remote::Entity::find_by_id(self.remote.id).one(cx.db().read()).await?;
         let row = ContainerRemote::find_by_id(self.remote.id).one(cx.db().read()).await?;
-        let (remote, row) = remote.zip(row).ok_or_else(|| Error::invalid("remote", super::MISSING))?;
+        let (remote, row) = remote.zip(row).ok_or_else(|| Error::missing("remote"))?;
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let upstream = Upstream::new(session.downloader(), &remote, &row.upstream_name)?;
         let mut images = Images::new(&cx, &session, &upstream, true);

@@ -220,7 +220,7 @@ impl RpmRepositoryBody {
         ];
         for (field, service) in services {
             if service.is_some() {
-                return Err(Error::invalid(field, "Invalid hyperlink - Object does not exist."));
+                return Err(Error::missing(field));
             }
         }
         if self.package_signing_fingerprint.is_some() {

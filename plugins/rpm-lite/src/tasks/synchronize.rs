@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{content_artifact, remote, repository_version};
@@ -31,7 +32,7 @@ use crate::models::{
 };
 use crate::nevra::Nevra;
 use crate::package;
-use crate::serializers::actions::{SkipType, SyncPolicy, yes};
+use crate::serializers::actions::{SkipType, SyncPolicy};
 use crate::sync::metadata::Metadata;
 use crate::sync::place::{Place, REPOMD};
 use crate::sync::reading::{Waiting, apart, decompressed, records, text};
