@@ -123,6 +123,16 @@ impl Error {
         Self::Invalid(invalid)
     }
 
+    /// A field refers to what is not there.
+    ///
+    /// ```
+    /// # use pulpcore::error::Error;
+    /// assert_eq!(Error::missing("remote").to_string(), "remote: Invalid hyperlink - Object does not exist.");
+    /// ```
+    pub fn missing(field: impl Into<String>) -> Self {
+        Self::invalid(field, "Invalid hyperlink - Object does not exist.")
+    }
+
     /// A rule about several fields, or none, was broken.
     pub fn invalid_together(message: impl Into<String>) -> Self {
         Self::invalid(Invalid::NON_FIELD, message)

@@ -155,6 +155,8 @@ pub mod api;
 pub mod app;
 pub mod artifacts;
 pub mod auth;
+#[cfg(test)]
+mod authority;
 mod claims;
 pub mod cli;
 pub mod content;

@@ -43,9 +43,6 @@ pub(crate) const CORE_MODELS: &[(&str, &str)] = &[
     ("workers", "core.appstatus"),
 ];
 
-/// What is said of a reference to nothing, in Pulp's words.
-pub(crate) const MISSING: &str = "Invalid hyperlink - Object does not exist.";
-
 /// The PRN name of repository versions.
 pub(crate) const VERSION_MODEL: &str = "core.repositoryversion";
 /// The PRN name of users.
@@ -218,7 +215,7 @@ impl<D: Detail> Ref<D> {
             .filter(Expr::col("pulp_type").eq(D::TYPE))
             .one(db)
             .await?;
-        found.ok_or_else(|| Error::invalid(field, MISSING))
+        found.ok_or_else(|| Error::missing(field))
     }
 }
 
@@ -322,7 +319,7 @@ impl VersionRef {
             _ => return Err(Error::invalid(field, "Invalid hyperlink - No URL match.")),
         };
         let version = query.one(db).await?;
-        version.ok_or_else(|| Error::invalid(field, MISSING))
+        version.ok_or_else(|| Error::missing(field))
     }
 }
 

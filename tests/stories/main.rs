@@ -5,5 +5,7 @@ mod common;
 mod crash;
 mod edge;
 mod events;
+#[cfg(feature = "container")]
+mod layer;
 mod process;
 mod workers;

@@ -25,7 +25,7 @@ mod nature;
 
 use std::collections::BTreeMap;
 
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -143,7 +143,7 @@ impl Manifest {
     }
 
     fn image(manifest: ImageManifest, media_type: String) -> Self {
-        let own = manifest.artifact_type().as_ref().map(ToString::to_string);
+        let own = said(manifest.artifact_type().as_ref());
         Self {
             kind: Kind::Image,
             media_type,
@@ -159,7 +159,7 @@ impl Manifest {
     }
 
     fn index(index: ImageIndex, media_type: String) -> Self {
-        let own = index.artifact_type().as_ref().map(ToString::to_string);
+        let own = said(index.artifact_type().as_ref());
         Self {
             kind: Kind::Index,
             media_type,
@@ -238,6 +238,11 @@ impl Manifest {
         let sum = self.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size()));
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
+}
+
+/// An artifact type that says something: an empty one counts as missing ("Listing Referrers").
+fn said(artifact_type: Option<&MediaType>) -> Option<String> {
+    artifact_type.map(ToString::to_string).filter(|text| !text.is_empty())
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadManifest> {

@@ -392,7 +392,7 @@ pub struct RemoveSignaturesBody {
 pub(crate) fn check_signing_service(href: Option<&str>) -> Result<()> {
     match href {
         None => Ok(()),
-        Some(_) => Err(Error::invalid("manifest_signing_service", "Invalid hyperlink - Object does not exist.")),
+        Some(_) => Err(Error::missing("manifest_signing_service")),
     }
 }
 

@@ -21,14 +21,19 @@ impl Sql {
         values.into_iter().map(|value| self.bind(value)).collect::<Vec<_>>().join(", ")
     }
 
-    /// That the unit with the key `unit`, an expression, is in a version.
-    pub(crate) fn is_in(&mut self, (repository, number): (Uuid, i64), unit: &str) -> String {
+    /// That `r`, a row of `core_repositorycontent`, says that a unit is in a version.
+    pub(crate) fn in_version(&mut self, (repository, number): (Uuid, i64)) -> String {
         let (repository, number) = (self.bind(repository), self.bind(number));
         format!(
-            "EXISTS (SELECT 1 FROM core_repositorycontent r WHERE r.repository_id = {repository} \
-             AND r.content_id = {unit} AND r.version_added <= {number} \
-             AND (r.version_removed IS NULL OR r.version_removed > {number}))"
+            "r.repository_id = {repository} AND r.version_added <= {number} \
+             AND (r.version_removed IS NULL OR r.version_removed > {number})"
         )
+    }
+
+    /// That the unit with the key `unit`, an expression, is in a version.
+    pub(crate) fn is_in(&mut self, version: (Uuid, i64), unit: &str) -> String {
+        let in_version = self.in_version(version);
+        format!("EXISTS (SELECT 1 FROM core_repositorycontent r WHERE {in_version} AND r.content_id = {unit})")
     }
 
     /// That it is in the latest version of a repository.

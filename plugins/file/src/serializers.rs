@@ -1,5 +1,6 @@
 //! What clients send and see. Core's own fields (names, labels, URLs, digests of artifacts, …) are added by core.
 
+use pulpcore::api::bodies::yes;
 use pulpcore::plugin::Ref;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -83,10 +84,6 @@ fn last_sync() -> utoipa::openapi::Object {
 
 pub(crate) fn manifest() -> Option<String> {
     Some(MANIFEST.to_owned())
-}
-
-pub(crate) const fn yes() -> bool {
-    true
 }
 
 #[cfg(test)]

@@ -8,6 +8,11 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+/// What a flag is unless somebody says otherwise, if it is on: for `#[serde(default = "yes")]`.
+pub const fn yes() -> bool {
+    true
+}
+
 /// A point in time as Python writes it: RFC 3339 in UTC, microseconds unless they are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(pub OffsetDateTime);

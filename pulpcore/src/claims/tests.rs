@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
 use super::*;
-use crate::models::{Labels, distribution};
+use crate::models::distribution;
 use crate::sample::on_both;
 use crate::settings::Switch;
 
@@ -168,23 +168,8 @@ fn a_claim_is_a_path_of_plain_segments() {
 
 async fn distribute(app: &crate::app::App, name: &str, base_path: &str) {
     use sea_orm::{ActiveModelTrait, IntoActiveModel};
-    let row = distribution::Model {
-        pulp_id: uuid::Uuid::now_v7(),
-        pulp_created: crate::db::now(),
-        pulp_last_updated: crate::db::now(),
-        pulp_domain_id: app.domain,
-        pulp_type: "test.test".to_owned(),
-        name: name.to_owned(),
-        base_path: base_path.to_owned(),
-        pulp_labels: Labels::default(),
-        hidden: false,
-        checkpoint: false,
-        content_guard_id: None,
-        publication_id: None,
-        repository_id: None,
-        repository_version_id: None,
-        remote_id: None,
-    };
+    let bare = distribution::Model::bare(app.domain, "test.test", base_path);
+    let row = distribution::Model { name: name.to_owned(), ..bare };
     let tx = app.db.write().await.unwrap();
     row.into_active_model().insert(&*tx).await.unwrap();
     tx.commit().await.unwrap();

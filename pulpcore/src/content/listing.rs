@@ -105,7 +105,7 @@ pub(super) async fn distributions(app: &App, ask: &Ask<'_>) -> Result<Option<Res
         return Ok(None);
     }
     if !is_folder {
-        return Ok(Some(with_slash(ask.raw)));
+        return Ok(Some(with_slash(ask.raw())));
     }
     page.entries.iter_mut().for_each(|entry| entry.stamp = None);
     let path = format!("{}{folder}", app.settings.content_path_prefix);
@@ -132,7 +132,8 @@ async fn read(app: &App, places: &[String], mut sql: Sql, ask: &Ask<'_>) -> Resu
     }
     // By code point, whatever order the database thinks names have.
     let order = if app.db.backend() == DbBackend::Sqlite { "name" } else { "name COLLATE \"C\"" };
-    let begin = after(ask.query)?.map_or_else(String::new, |after| format!("WHERE {order} > {} ", sql.bind(after)));
+    let begin =
+        after(ask.parts.uri.query())?.map_or_else(String::new, |after| format!("WHERE {order} > {} ", sql.bind(after)));
     let text = format!(
         "SELECT name, max(size) AS size, max(stamp) AS stamp FROM ({}) AS children {begin}GROUP BY name ORDER BY {order} \
          LIMIT {}",
@@ -164,12 +165,12 @@ fn after(query: Option<&str>) -> Result<Option<String>> {
 
 fn respond(path: &str, has_parent: bool, page: Page, ask: &Ask<'_>) -> Result<Response> {
     // It has no validators, but a condition can be about its being there.
-    match Wanted::of(ask.headers, &Version { tag: None, modified: None, size: None }) {
+    match Wanted::of(ask.headers(), &Version { tag: None, modified: None, size: None }) {
         Wanted::NotModified => return Ok(empty(StatusCode::NOT_MODIFIED, headers(&page, None)?)),
         Wanted::Changed => return Ok(empty(StatusCode::PRECONDITION_FAILED, headers(&page, None)?)),
         Wanted::Whole | Wanted::Part(_) | Wanted::Parts(_) | Wanted::Unsatisfiable => {}
     }
-    if accept::prefers_json(ask.headers) {
+    if accept::prefers_json(ask.headers()) {
         let mut response = empty(StatusCode::OK, headers(&page, Some("application/json"))?);
         *response.body_mut() = Body::from(page::json(&page.entries)?);
         return Ok(response);

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::Method;
 use axum::response::Response;
 use sea_orm::sea_query::SelectStatement;
 use uuid::Uuid;
@@ -140,9 +139,7 @@ impl Offer {
 }
 
 fn ask<'a>(cx: &'a LiveCx, path: &'a str) -> Ask<'a> {
-    let query = cx.parts.uri.query();
-    let head = cx.parts.method == Method::HEAD;
     // Only where the route has promised to pass files on.
     let direct = cx.parts.extensions.get();
-    Ask { raw: cx.parts.uri.path(), path, query, head, headers: &cx.parts.headers, parts: &cx.parts, direct }
+    Ask { path, parts: &cx.parts, direct }
 }

@@ -153,23 +153,31 @@ struct Service {
 
 /// What is asked for.
 struct Ask<'a> {
-    /// The path of the URL as it was sent: what redirects are made of.
-    raw: &'a str,
     /// The path below the prefix, decoded.
     path: &'a str,
-    query: Option<&'a str>,
-    head: bool,
-    headers: &'a HeaderMap,
-    /// The whole head of the request: what guards look at.
+    /// The whole head of the request.
     parts: &'a Parts,
     /// The connection, if it can send files and nobody looks into the body before it gets there.
     direct: Option<&'a Direct>,
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    /// The path of the URL as it was sent: what redirects are made of.
+    fn raw(&self) -> &'a str {
+        self.parts.uri.path()
+    }
+
+    fn headers(&self) -> &'a HeaderMap {
+        &self.parts.headers
+    }
+
+    fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
     /// Whether the whole file is wanted, whatever the client has.
     fn is_plain(&self) -> bool {
-        CONDITIONS.iter().all(|name| !self.headers.contains_key(name))
+        CONDITIONS.iter().all(|name| !self.headers().contains_key(name))
     }
 }
 
@@ -191,8 +199,7 @@ impl Service {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return ([(header::ALLOW, "GET,HEAD")], text(StatusCode::METHOD_NOT_ALLOWED)).into_response();
         }
-        let head = parts.method == Method::HEAD;
-        if head {
+        if parts.method == Method::HEAD {
             // A range is defined for GET alone (RFC 9110, section 14.2).
             parts.headers.remove(header::RANGE);
         }
@@ -205,8 +212,7 @@ impl Service {
             Err(status) => return text(status),
         };
         let direct = parts.extensions.get();
-        let ask =
-            Ask { raw, path: &path, query: parts.uri.query(), head, headers: &parts.headers, parts: &parts, direct };
+        let ask = Ask { path: &path, parts: &parts, direct };
         match self.serve(&ask, counted).await {
             Ok(Some(response)) => response,
             Ok(None) => text(StatusCode::NOT_FOUND),
@@ -216,11 +222,8 @@ impl Service {
 
     /// What is remembered and needs no waiting: nothing else of the server's is asked.
     fn serve_at_once(&self, parts: &Parts) -> Option<(Response, Arc<Kept<Source>>)> {
-        let raw = parts.uri.path();
-        let below = raw.strip_prefix(self.app.settings.content_path_prefix.as_str())?;
-        let head = parts.method == Method::HEAD;
-        let query = parts.uri.query();
-        let ask = Ask { raw, path: below, query, head, headers: &parts.headers, parts, direct: None };
+        let below = parts.uri.path().strip_prefix(self.app.settings.content_path_prefix.as_str())?;
+        let ask = Ask { path: below, parts, direct: None };
         let (kept, Age::Fresh) = self.lookups.cache.source(ask.path)? else { return None };
         let source = &kept.found;
         let path = ask.path[source.base_path.len()..].trim_start_matches('/');
@@ -254,7 +257,7 @@ impl Service {
         let path = rest.trim_start_matches('/');
         let is_bare_checkpoint = source.checkpoint && !path.is_empty() && !path.contains('/');
         if rest.is_empty() || is_bare_checkpoint {
-            return Ok(Some(with_slash(ask.raw)));
+            return Ok(Some(with_slash(ask.raw())));
         }
         let asked = asked(source, path);
         if asked == Asked::First
@@ -297,7 +300,7 @@ impl Service {
             return Ok(listing::folder(&self.app, source, path, ask).await?.map(said));
         }
         if resolve::is_folder(&self.app, source, path).await? {
-            return Ok(Some(with_slash(ask.raw)));
+            return Ok(Some(with_slash(ask.raw())));
         }
         let Some(file) = grace::file(&self.app, source, path).await? else { return Ok(None) };
         Ok(self.file(&file, path, ask).await?.map(said))

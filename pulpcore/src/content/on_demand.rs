@@ -165,7 +165,7 @@ impl Failure {
 /// What needs no remote: the answer to HEAD, and to a client that has the file.
 fn answer_unasked(promised: &Promised, name: &str, ask: &Ask<'_>) -> Result<Option<Response>> {
     Ok(match head(&Told::of(promised, promised.expected.size), name, ask)? {
-        Head::Begun(response, _) => ask.head.then_some(response),
+        Head::Begun(response, _) => ask.is_head().then_some(response),
         Head::Done(response) => Some(response),
     })
 }
@@ -188,7 +188,7 @@ pub(super) fn head(told: &Told, name: &str, ask: &Ask<'_>) -> Result<Head> {
     if let Some(size) = size {
         headers.insert(ARTIFACT_SIZE, HeaderValue::from(size));
     }
-    let wanted = Wanted::of(ask.headers, &Version { tag, modified: None, size });
+    let wanted = Wanted::of(ask.headers(), &Version { tag, modified: None, size });
     let (status, range) = match (wanted, size) {
         (Wanted::NotModified, _) => return Ok(Head::Done(empty(StatusCode::NOT_MODIFIED, headers))),
         (Wanted::Changed, _) => return Ok(Head::Done(empty(StatusCode::PRECONDITION_FAILED, headers))),

@@ -83,7 +83,7 @@ pub(super) async fn respond(service: &Service, source: &Source, path: &str, ask:
     }
     let promised =
         Promised::unknown(pulled.url.clone(), Arc::clone(&pulled.remote), app.settings.max_pull_through_size);
-    let answer = if ask.head {
+    let answer = if ask.is_head() {
         look(service, &promised, path, ask).await?
     } else {
         let cargo = Cargo { purpose: Purpose::New(pulled), promises: vec![promised] };

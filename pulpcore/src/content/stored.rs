@@ -93,7 +93,7 @@ impl Stored {
         }
         // A header that was made of a digest is text.
         let tag = self.tag.to_str().map_err(Error::internal)?;
-        Ok(Wanted::of(ask.headers, &Version { tag: Some(tag), modified: Some(self.modified), size: Some(self.size) }))
+        Ok(Wanted::of(ask.headers(), &Version { tag: Some(tag), modified: Some(self.modified), size: Some(self.size) }))
     }
 
     /// The answer, as far as it needs no bytes.
@@ -129,7 +129,7 @@ impl Stored {
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CONTENT_LENGTH, length);
         let response = empty(status, headers);
-        Ok(if ask.head { Head::Done(response) } else { Head::Begun(response, range) })
+        Ok(if ask.is_head() { Head::Done(response) } else { Head::Begun(response, range) })
     }
 
     /// Some file with these bytes.
@@ -181,7 +181,7 @@ async fn redirect(app: &App, stored: &Stored, ask: &Ask<'_>) -> Result<Option<Re
     if !redirects(app) {
         return Ok(None);
     }
-    let method = if ask.head { Method::HEAD } else { Method::GET };
+    let method = if ask.is_head() { Method::HEAD } else { Method::GET };
     let media_type = stored.media_type.to_str().map_err(Error::internal)?;
     let Some(url) = app.storage.link(&stored.file, method, &stored.name, media_type).await? else { return Ok(None) };
     let mut response = text(StatusCode::FOUND);

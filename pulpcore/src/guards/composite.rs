@@ -150,7 +150,7 @@ async fn check(app: &App, id: Option<Uuid>, body: &Map<String, Value>) -> Result
         .count(app.db.read())
         .await?;
     if known < guards.len() as u64 {
-        return Err(Error::invalid("guards", "Invalid hyperlink - Object does not exist."));
+        return Err(Error::missing("guards"));
     }
     // Two changes at once may still make a circle; asking them ends all the same.
     let mut found = guards.clone();

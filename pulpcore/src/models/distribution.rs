@@ -47,3 +47,28 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+#[cfg(test)]
+impl Model {
+    /// One that offers nothing, and is called as its path is.
+    pub(crate) fn bare(domain: Uuid, pulp_type: &str, base_path: &str) -> Self {
+        let now = crate::db::now();
+        Self {
+            pulp_id: Uuid::now_v7(),
+            pulp_created: now,
+            pulp_last_updated: now,
+            pulp_domain_id: domain,
+            pulp_type: pulp_type.to_owned(),
+            name: base_path.to_owned(),
+            base_path: base_path.to_owned(),
+            pulp_labels: Labels::default(),
+            hidden: false,
+            checkpoint: false,
+            content_guard_id: None,
+            publication_id: None,
+            repository_id: None,
+            repository_version_id: None,
+            remote_id: None,
+        }
+    }
+}

@@ -50,7 +50,10 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
     let is = |role| app.settings.has_role(role);
     let roots: Arc<[String]> = roots(&app.settings).into();
     // Nothing but a 404, for what is another role's.
-    let nothing = Router::new().fallback(move |request: Request| not_found(Arc::clone(&roots), request));
+    let docs: Arc<str> = format!("{}docs/", long_root(&app.settings)).into();
+    let list = Arc::clone(&docs);
+    let nothing =
+        Router::new().fallback(move |request: Request| not_found(Arc::clone(&roots), Arc::clone(&list), request));
     let routes = |router: Router| Owner::Routes(nothing.clone().merge(router));
     let or_nothing = |role, router: &dyn Fn() -> Router| match is(role) {
         true => routes(router()),
@@ -81,7 +84,6 @@ pub(super) fn all(app: &App, catalog: Arc<Catalog>) -> Router {
 
     let mut rest = nothing;
     if is(Role::Api) {
-        let docs = format!("{}docs/", long_root(&app.settings));
         rest = rest.route("/", get(move || async move { Redirect::temporary(&docs) }));
     }
     let spaces = Arc::new(Spaces { app: app.clone(), owners, rest });
@@ -119,10 +121,12 @@ fn missing(plugin: &WellKnown, claim: &str) -> Response {
 }
 
 /// Nothing is there: JSON for clients of the API, a page for everybody else.
-async fn not_found(roots: Arc<[String]>, request: Request) -> Response {
+async fn not_found(roots: Arc<[String]>, docs: Arc<str>, request: Request) -> Response {
     let path = request.uri().path();
     if roots.iter().any(|root| path.starts_with(root.as_str())) && !wants_a_page(request.headers()) {
-        let body = serde_json::json!({ "detail": "Not found." });
+        // Clients of Pulp may ask for what is not offered here: a missing object says something else.
+        let said = format!("Not found: this server has no such operation. Those that it has are listed at {docs}");
+        let body = serde_json::json!({ "detail": said });
         return (StatusCode::NOT_FOUND, axum::Json(body)).into_response();
     }
     (StatusCode::NOT_FOUND, Html(NOT_FOUND)).into_response()

@@ -51,7 +51,6 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::models::signing_service;
 use crate::plugin::{Ref, TaskCx};
-use crate::refs;
 
 /// What a service signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +97,7 @@ pub async fn find(
         .filter(signing_service::Column::PulpType.eq(signing_service::DETACHED))
         .one(db)
         .await?;
-    found.ok_or_else(|| Error::invalid(field, refs::MISSING))
+    found.ok_or_else(|| Error::missing(field))
 }
 
 /// Refuses a body that names, in `field`, a service that is not there: for [`check_whole`](crate::plugin::Detail::check_whole).

@@ -2,7 +2,9 @@
 //!
 //! A plugin says how one of its units is made ([`Subject`]) and gets a test a promise, on both databases:
 //!
-//! ```ignore
+//! ```
+//! use pulpcore::testkit::conformance::{Subject, Unit};
+//!
 //! pulpcore::conformance!(Subject {
 //!     label: "file",
 //!     repositories: "repositories/file/file/",
@@ -10,6 +12,7 @@
 //!     unit: |n| Unit { file: format!("file {n}").into(), fields: vec![("relative_path", format!("{n}.txt"))] },
 //!     rival: Some(|n| Unit { file: format!("other {n}").into(), fields: vec![("relative_path", format!("{n}.txt"))] }),
 //! });
+//! # fn main() {}
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,10 +1,14 @@
 //! A whole server for one test: a database and a folder that are its own, a real port, and verbs that read as a story.
 //!
-//! ```ignore
+//! ```
+//! use pulpcore::both_databases;
+//! use serde_json::json;
+//!
 //! both_databases!(a_repository_begins_with_an_empty_version, |pulp| {
 //!     let repository = pulp.post("repositories/file/file/", json!({ "name": "r" })).await.created();
 //!     assert!(repository["latest_version_href"].as_str().unwrap().ends_with("versions/0/"));
 //! });
+//! # fn main() {}
 //! ```
 
 use std::future::Future;
@@ -301,10 +305,11 @@ fn client() -> reqwest::Client {
 /// Writes one test for both databases: `name::sqlite` and `name::postgres`, each on a server of its own. A database that
 /// pulpcore was built without is left out.
 ///
-/// ```ignore
-/// both_databases!(the_server_is_alive, |pulp| {
-///     pulp.get("livez/").await.ok();
+/// ```
+/// pulpcore::both_databases!(the_server_is_alive, |pulp| {
+///     pulp.get("/health/live").await.ok();
 /// });
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! both_databases {

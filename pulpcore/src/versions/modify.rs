@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::NewVersion;
+use crate::api::bodies::yes;
 use crate::api::schema::markers::NonBlank;
 use crate::app::App;
 use crate::db::WriteTx;
@@ -36,10 +37,6 @@ pub struct Modification {
     #[serde(default = "yes")]
     #[schema(default = true, required = false)]
     pub overwrite: bool,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// Stands for all units in `remove_content_units`.

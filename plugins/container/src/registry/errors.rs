@@ -59,8 +59,6 @@ pub enum Code {
     TagInvalid,
     /// A signature is none, or not that of the manifest: as Pulp says it.
     SignatureInvalid,
-    /// A page is asked for that is none: as Docker's registry says it.
-    PaginationNumberInvalid,
     /// It is the registry's fault: as Docker's registry says it.
     Unknown,
     /// Something that the registry needs is away for now: as Docker's registry says it.
@@ -87,7 +85,6 @@ impl Code {
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::TagInvalid => "TAG_INVALID",
             Self::SignatureInvalid => "SIGNATURE_INVALID",
-            Self::PaginationNumberInvalid => "PAGINATION_NUMBER_INVALID",
             Self::Unknown => "UNKNOWN",
             Self::Unavailable => "UNAVAILABLE",
         }
@@ -107,8 +104,7 @@ impl Code {
             | Self::NameInvalid
             | Self::SizeInvalid
             | Self::TagInvalid
-            | Self::SignatureInvalid
-            | Self::PaginationNumberInvalid => StatusCode::BAD_REQUEST,
+            | Self::SignatureInvalid => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,

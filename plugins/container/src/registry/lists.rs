@@ -7,6 +7,7 @@ use pulpcore::db::rows;
 use pulpcore::plugin::{Detail, LiveCx};
 use sea_orm::FromQueryResult;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::access::Caller;
 use super::errors::Answer;
@@ -24,19 +25,27 @@ struct Row {
 pub(super) async fn tags(cx: LiveCx) -> Answer {
     let place = Place::to_read(&cx).await?;
     let page = Page::of(&cx)?;
+    let (tags, next) = match place.offer.version() {
+        Some(version) => tags_in(&cx, version, &page).await?,
+        None => (Vec::new(), None),
+    };
+    let path = format!("/v2/{}/tags/list", place.name);
+    page.link(Json(json!({ "name": place.name, "tags": tags })).into_response(), &path, next, &[])
+}
+
+/// The tags of a version. SQLite would rather go through the names of all tags that there are, in their order: the cross join
+/// keeps it to what the repository has, however much others have.
+async fn tags_in(cx: &LiveCx, version: (Uuid, i64), page: &Page) -> Answer<(Vec<String>, Option<String>)> {
     let mut sql = Sql::default();
-    let name = bytewise(&cx, "t.name");
-    let holds = place.holds(&mut sql, "t.content_ptr_id");
-    let domain = sql.bind(cx.app.domain);
+    let name = bytewise(cx, "t.name");
+    let in_version = sql.in_version(version);
     let after = after(&mut sql, &name, page.after.as_deref());
     let limit = sql.bind(page.limit());
     let text = format!(
-        "SELECT t.name AS name FROM container_tag t WHERE t.pulp_domain_id = {domain} AND {holds} {after} \
-         ORDER BY {name} LIMIT {limit}"
+        "SELECT t.name AS name FROM core_repositorycontent r CROSS JOIN container_tag t \
+         WHERE {in_version} AND t.content_ptr_id = r.content_id {after} ORDER BY {name} LIMIT {limit}"
     );
-    let (tags, next) = names(&cx, &page, &text, sql).await?;
-    let path = format!("/v2/{}/tags/list", place.name);
-    page.link(Json(json!({ "name": place.name, "tags": tags })).into_response(), &path, next, &[])
+    names(cx, page, &text, sql).await
 }
 
 /// `GET` of the repositories that the caller may pull from.

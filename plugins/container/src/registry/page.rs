@@ -1,6 +1,6 @@
 //! Pages of lists: `n` and `last`, and the link to the next one (distribution specification 1.1, "Listing Tags").
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use pulpcore::error::Error;
 use pulpcore::plugin::LiveCx;
@@ -33,7 +33,9 @@ impl Page {
     fn parse(n: Option<&str>, last: Option<&str>) -> Answer<Self> {
         let wrong = |n: &str| {
             let message = "The number of results ('n') is a number that is not negative.";
-            Failure::new(Code::PaginationNumberInvalid, message).with_detail(json!({ "n": n }))
+            // The specification has no code for this, and no other codes than its own.
+            let refused = Failure::new(Code::Unsupported, message).with_status(StatusCode::BAD_REQUEST);
+            refused.with_detail(json!({ "n": n }))
         };
         let size = match n {
             None => MOST,

@@ -64,10 +64,17 @@ impl Place {
 
     /// The place that a request reads.
     pub(super) async fn to_read(cx: &LiveCx) -> Answer<Self> {
+        Self::to_read_if_any(cx).await?.ok_or_else(|| unknown(cx.param("name")))
+    }
+
+    /// The same; none if nobody offers the name.
+    pub(super) async fn to_read_if_any(cx: &LiveCx) -> Answer<Option<Self>> {
         let name = Self::name(cx)?;
         let caller = Caller::of(cx).await?;
-        let place = Self::find(cx, name).await?.ok_or_else(|| unknown(name))?;
-        caller.require(cx, name, Action::Pull, place.private)?;
+        let place = Self::find(cx, name).await?;
+        if let Some(place) = &place {
+            caller.require(cx, name, Action::Pull, place.private)?;
+        }
         Ok(place)
     }
 

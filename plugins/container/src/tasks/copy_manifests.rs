@@ -1,12 +1,10 @@
 //! Copying manifests from one repository to another, with everything that they refer to. Tags stay behind.
 
 use pulpcore::app::App;
-use pulpcore::db::rows_per_statement;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
-use pulpcore::versions;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, VersionRef, register};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -62,19 +60,7 @@ impl Task for CopyManifests {
         if let Some(media_types) = self.media_types {
             held = held.filter(manifest::Column::MediaType.is_in(media_types.into_iter().map(MediaType::as_str)));
         }
-        let tx = cx.db().write().await?;
-        let mut version = NewVersion::open(&tx, self.repository.id).await?;
-        match self.digests {
-            None => version.add_selected(held.into_query()).await?,
-            Some(digests) => {
-                for digests in digests.chunks(rows_per_statement(1)) {
-                    let named = held.clone().filter(manifest::Column::Digest.is_in(digests));
-                    version.add_selected(named.into_query()).await?;
-                }
-            }
-        }
-        let made = version.complete().await?;
-        versions::finish(&cx, tx, made).await
+        source::copy(&cx, &self.repository, held, (manifest::Column::Digest, self.digests)).await
     }
 }
 

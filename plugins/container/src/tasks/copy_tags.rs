@@ -1,12 +1,10 @@
 //! Copying tags from one repository to another, with everything that they refer to.
 
 use pulpcore::app::App;
-use pulpcore::db::rows_per_statement;
 use pulpcore::error::Result;
 use pulpcore::models::repository;
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
-use pulpcore::versions;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, VersionRef, register};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,19 +52,7 @@ impl Task for CopyTags {
             .select_only()
             .column(tag::Column::ContentPtrId)
             .filter(tag::Column::ContentPtrId.in_subquery(source.content_ids()));
-        let tx = cx.db().write().await?;
-        let mut version = NewVersion::open(&tx, self.repository.id).await?;
-        match self.names {
-            None => version.add_selected(held.into_query()).await?,
-            Some(names) => {
-                for names in names.chunks(rows_per_statement(1)) {
-                    let named = held.clone().filter(tag::Column::Name.is_in(names));
-                    version.add_selected(named.into_query()).await?;
-                }
-            }
-        }
-        let made = version.complete().await?;
-        versions::finish(&cx, tx, made).await
+        source::copy(&cx, &self.repository, held, (tag::Column::Name, self.names)).await
     }
 }
 

@@ -12,8 +12,8 @@ use super::images::Images;
 use crate::models::ContainerRemote;
 use crate::upstream::Upstream;
 
-/// Adds what a tag or a digest of a remote stands for. What did not change is not downloaded again; layers stay where they
-/// are until somebody pulls them.
+/// Adds what a tag or a digest of a remote stands for, with its referrers and its detached signatures. What did not change
+/// is not downloaded again; layers stay where they are until somebody pulls them.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = container::Fetch)]
 pub struct Fetch {
@@ -39,11 +39,17 @@ impl Task for Fetch {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let remote = remote::Entity::find_by_id(self.remote.id).one(cx.db().read()).await?;
         let row = ContainerRemote::find_by_id(self.remote.id).one(cx.db().read()).await?;
-        let (remote, row) = remote.zip(row).ok_or_else(|| Error::invalid("remote", super::MISSING))?;
+        let (remote, row) = remote.zip(row).ok_or_else(|| Error::missing("remote"))?;
         let session = Session::open(&cx, self.repository.id, &remote)?;
         let upstream = Upstream::new(session.downloader(), &remote, &row.upstream_name)?;
+        let mut images = Images::new(&cx, &session, &upstream, true);
+        images.pulled();
+        match upstream.source_of_signatures(row.sigstore.as_deref()).await {
+            Ok(source) => images.with_signatures(source),
+            Err(error) => tracing::warn!(%error, "Signatures are left out."),
+        }
         let reference = self.reference;
-        if Images::new(&cx, &session, &upstream, true).take(std::slice::from_ref(&reference)).await? == 0 {
+        if images.take(std::slice::from_ref(&reference)).await? == 0 {
             return Err(Error::NotFound(format!("The other registry has no '{reference}'.")));
         }
         session.commit(false).await?;

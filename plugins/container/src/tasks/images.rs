@@ -49,7 +49,19 @@ pub(super) struct Images<'a> {
     detached: HashMap<String, Vec<signature::Model>>,
     /// Whether the registry lists referrers; unknown before it was asked.
     lists_referrers: Option<bool>,
+    /// Whether somebody pulls one image, and nobody has listed the tags.
+    pulled: bool,
     taken: HashSet<String>,
+}
+
+/// A manifest that is to be fetched.
+struct Wanted {
+    /// A tag or a digest.
+    reference: String,
+    /// What it is fetched for: a tag that may stand for something else by then, or its digest.
+    why: String,
+    /// Whether nothing goes on without it.
+    needed: bool,
 }
 
 /// A manifest of a batch.
@@ -71,6 +83,7 @@ impl<'a> Images<'a> {
             source: None,
             detached: HashMap::new(),
             lists_referrers: None,
+            pulled: false,
             taken: HashSet::new(),
         }
     }
@@ -84,6 +97,12 @@ impl<'a> Images<'a> {
     pub(super) fn only_signed(&mut self, companions: Vec<String>) {
         let signed = companions.iter().filter(|tag| !tag.contains('.') || tag.ends_with(".sig"));
         self.signed = Some(signed.filter_map(|tag| companion(tag)).collect());
+    }
+
+    /// From now on takes what somebody waits for: goes without signatures that cannot be had, and looks at the tags that
+    /// may list referrers, because no list of tags has told which are there.
+    pub(super) fn pulled(&mut self) {
+        self.pulled = true;
     }
 
     /// Whether a manifest was taken.
@@ -103,8 +122,8 @@ impl<'a> Images<'a> {
             match digest {
                 Some(digest) if found.contains_key(&digest) => tags.push((reference, digest)),
                 // By its digest, so that what comes is what was looked for, even if the tag moves meanwhile.
-                Some(digest) => missing.push((digest, reference)),
-                None => missing.push((reference.clone(), reference)),
+                Some(digest) => missing.push(Wanted::of(digest, reference)),
+                None => missing.push(Wanted::of(reference.clone(), reference)),
             }
         }
         for (reference, fetched) in self.fetch(missing).await? {
@@ -129,17 +148,17 @@ impl<'a> Images<'a> {
         stream::iter(heads).buffered(upstream.concurrency()).try_collect().await
     }
 
-    /// Manifests, each with what it is fetched for: a tag, or its digest.
-    async fn fetch(&self, wanted: Vec<(String, String)>) -> Result<Vec<(String, Fetched)>> {
+    /// Manifests, each with what it is fetched for.
+    async fn fetch(&self, wanted: Vec<Wanted>) -> Result<Vec<(String, Fetched)>> {
         let upstream = self.upstream;
-        let downloads = wanted.into_iter().map(|(reference, why)| async move {
+        let downloads = wanted.into_iter().map(|Wanted { reference, why, needed }| async move {
             let mut fetched = upstream.manifest(&reference).await;
             if is_missing(&fetched) && reference != why {
                 // The tag may stand for something else by now.
                 fetched = upstream.manifest(&why).await;
             }
-            match is_missing(&fetched) && !is_digest(&why) {
-                // A tag that goes while others are looked at is as good as one that was not listed.
+            match is_missing(&fetched) && !needed {
+                // What goes while others are looked at is as good as not listed.
                 true => Ok(None),
                 false => Ok::<_, Error>(Some((why, fetched?))),
             }
@@ -154,9 +173,15 @@ impl<'a> Images<'a> {
         let upstream = self.upstream;
         let unknown = digests.iter().filter(|digest| !self.detached.contains_key(*digest)).cloned();
         let unknown: Vec<String> = unknown.collect();
+        let pulled = self.pulled;
         let asked = unknown.into_iter().map(|digest| async move {
-            let signatures = upstream.signatures(source, &digest).await?;
-            Ok::<_, Error>((digest, signatures))
+            match upstream.signatures(source, &digest).await {
+                Err(error) if pulled => {
+                    tracing::warn!(digest, %error, "Signatures are left out.");
+                    Ok((digest, Vec::new()))
+                }
+                signatures => Ok::<_, Error>((digest, signatures?)),
+            }
         });
         let answers: Vec<_> = stream::iter(asked).buffered(upstream.concurrency()).try_collect().await?;
         self.detached.extend(answers);
@@ -238,49 +263,56 @@ impl<'a> Images<'a> {
     async fn complete(&mut self, found: &mut BTreeMap<String, Found>) -> Result<()> {
         let mut fresh: Vec<String> = found.keys().cloned().collect();
         for _ in 0..DEEPEST {
-            let mut wanted = Vec::new();
-            for digest in &fresh {
-                if let Some(parent) = found.get(digest) {
-                    wanted.extend(parent.manifest.children().map(str::to_owned));
-                }
-            }
-            wanted.extend(self.referrers(&fresh).await?);
-            wanted.sort_unstable();
-            wanted.dedup();
-            wanted.retain(|digest| !found.contains_key(digest));
+            // What an index names is needed; what is about something may be gone.
+            let referrers = self.referrers(&fresh).await?;
+            let mut wanted: BTreeMap<String, bool> = referrers.into_iter().map(|digest| (digest, false)).collect();
+            let parents = fresh.iter().filter_map(|digest| found.get(digest));
+            wanted
+                .extend(parents.flat_map(|parent| parent.manifest.children()).map(|digest| (digest.to_owned(), true)));
+            wanted.retain(|digest, _| !found.contains_key(digest));
             if wanted.is_empty() {
                 return Ok(());
             }
-            self.recall(&wanted, found).await?;
-            let missing = wanted.iter().filter(|digest| !found.contains_key(*digest));
-            let missing: Vec<_> = missing.map(|digest| (digest.clone(), digest.clone())).collect();
+            fresh = wanted.keys().cloned().collect();
+            self.recall(&fresh, found).await?;
+            let mut missing = wanted.into_iter().filter(|(digest, _)| !found.contains_key(digest)).collect::<Vec<_>>();
             // A few at a time, so that too many are found to be too many before they are all here.
-            for some in missing.chunks(self.upstream.concurrency()) {
-                for (_, fetched) in self.fetch(some.to_vec()).await? {
+            while !missing.is_empty() {
+                let some = missing.drain(..missing.len().min(self.upstream.concurrency()));
+                let some = some.map(|(digest, needed)| Wanted { reference: digest.clone(), why: digest, needed });
+                for (_, fetched) in self.fetch(some.collect()).await? {
                     insert(found, fetched)?;
                 }
             }
-            fresh = wanted;
         }
         Err(Error::upstream(self.upstream.blob(""), Problem::Content(format!("indexes nest deeper than {DEEPEST}"))))
     }
 
-    /// The digests of what is about some manifests, if the registry lists that.
+    /// The digests of what is about some manifests, if the registry lists that. A sync finds what tags list among the tags.
     async fn referrers(&mut self, digests: &[String]) -> Result<Vec<String>> {
+        let (upstream, pulled) = (self.upstream, self.pulled);
         let mut referrers = Vec::new();
         let mut digests: Vec<Digest> = digests.iter().filter_map(|digest| digest.parse().ok()).collect();
         if self.lists_referrers.is_none()
             && let Some(first) = digests.pop()
         {
-            let answer = self.upstream.referrers(&first).await?;
+            let answer = upstream.referrers(&first).await?;
             self.lists_referrers = Some(answer.is_some());
-            referrers.extend(answer.into_iter().flatten());
+            match answer {
+                Some(answer) => referrers.extend(answer),
+                None => digests.push(first),
+            }
         }
-        if self.lists_referrers == Some(true) {
-            let upstream = self.upstream;
-            let asked = digests.into_iter().map(|digest| async move { upstream.referrers(&digest).await });
+        let lists = self.lists_referrers == Some(true);
+        if lists || pulled {
+            let asked = digests.into_iter().map(|digest| async move {
+                match lists {
+                    true => Ok(upstream.referrers(&digest).await?.unwrap_or_default()),
+                    false => upstream.tagged_referrers(&digest).await,
+                }
+            });
             let answers: Vec<_> = stream::iter(asked).buffered(upstream.concurrency()).try_collect().await?;
-            referrers.extend(answers.into_iter().flatten().flatten());
+            referrers.extend(answers.into_iter().flatten());
         }
         Ok(referrers.into_iter().map(|referrer| referrer.digest.to_string()).collect())
     }
@@ -387,6 +419,14 @@ impl Images<'_> {
              WHERE b.pulp_domain_id = {domain} AND b.digest IN ({digests})"
         );
         rows(self.cx.db().read(), &text, sql.values).await
+    }
+}
+
+impl Wanted {
+    /// What a tag or a digest stands for. A tag may be gone by now.
+    fn of(reference: String, why: String) -> Self {
+        let needed = is_digest(&why);
+        Self { reference, why, needed }
     }
 }
 

@@ -17,9 +17,10 @@ mod untag;
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, repository_version};
-use pulpcore::plugin::{Detail, Ref};
+use pulpcore::plugin::{Detail, NewVersion, Ref, TaskCx};
 use pulpcore::versions;
 use sea_orm::EntityTrait;
+use sea_orm::sea_query::SelectStatement;
 
 pub use self::add::RecursiveAdd;
 pub use self::copy_manifests::CopyManifests;
@@ -34,13 +35,10 @@ pub use self::tag::TagImage;
 pub use self::untag::UntagImage;
 use crate::models::{ContainerPushRepository, ContainerRepository};
 
-/// What is said of a reference to nothing, in Pulp's words.
-const MISSING: &str = "Invalid hyperlink - Object does not exist.";
-
 /// The repository that a task is for, which holds images.
 async fn must_exist(app: &App, field: &str, repository: &Ref<repository::Entity>) -> Result<repository::Model> {
     let row = repository::Entity::find_by_id(repository.id).one(app.db.read()).await?;
-    let row = row.ok_or_else(|| Error::invalid(field, MISSING))?;
+    let row = row.ok_or_else(|| Error::missing(field))?;
     let kinds = [<ContainerRepository as Detail>::TYPE, <ContainerPushRepository as Detail>::TYPE];
     match kinds.contains(&row.pulp_type.as_str()) {
         true => Ok(row),
@@ -54,4 +52,13 @@ async fn latest(app: &App, repository: &Ref<repository::Entity>) -> Result<(repo
     let version = versions::latest(app.db.read(), repository.id).await?;
     let name = format!("<Repository: {}; Version: {}>", row.name, version.number);
     Ok((version, name))
+}
+
+/// Removes units that a query selects from a repository: one version.
+async fn remove_selected(cx: &TaskCx, repository: &Ref<repository::Entity>, units: SelectStatement) -> Result<()> {
+    let tx = cx.db().write().await?;
+    let mut version = NewVersion::open(&tx, repository.id).await?;
+    version.remove_selected(units).await?;
+    let made = version.complete().await?;
+    versions::finish(cx, tx, made).await
 }

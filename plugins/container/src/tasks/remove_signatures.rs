@@ -3,8 +3,7 @@
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository;
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
-use pulpcore::versions;
+use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -49,16 +48,12 @@ impl Task for RemoveSignatures {
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let tx = cx.db().write().await?;
-        let mut version = NewVersion::open(&tx, self.repository.id).await?;
         let made = signature::Entity::find()
             .select_only()
             .column(signature::Column::ContentPtrId)
             .filter(signature::Column::KeyId.eq(self.signed_with_key_id))
             .into_query();
-        version.remove_selected(made).await?;
-        let made = version.complete().await?;
-        versions::finish(&cx, tx, made).await
+        super::remove_selected(&cx, &self.repository, made).await
     }
 }
 

@@ -1,11 +1,12 @@
-//! What is copied from: a repository's latest version, or a version by name.
+//! Copies: what from, a repository's latest version or a version by name, and how.
 
 use pulpcore::app::App;
+use pulpcore::db::rows_per_statement;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, repository_version};
-use pulpcore::plugin::{Ref, TaskCx, VersionRef};
+use pulpcore::plugin::{NewVersion, Ref, TaskCx, VersionRef};
 use pulpcore::versions;
-use sea_orm::EntityTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
 
 /// The version that [`resolve`] found.
 ///
@@ -37,11 +38,36 @@ pub(super) async fn resolve(
         (None, Some(source)) => {
             let source = source.find(app.db.read(), "source_repository_version").await?;
             let row = repository::Entity::find_by_id(source.repository_id).one(app.db.read()).await?;
-            let row = row.ok_or_else(|| Error::invalid("source_repository_version", super::MISSING))?;
+            let row = row.ok_or_else(|| Error::missing("source_repository_version"))?;
             let source = Ref::of(&row.pulp_type, row.pulp_id)?;
             super::must_exist(app, "source_repository_version", &source).await?;
             *repository = Some(source);
             Ok(())
         }
     }
+}
+
+/// Adds units of a repository to another, with everything that they refer to: one version. `held` selects their keys; of
+/// these, if some are named, only those with one of these values in a column.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn copy<E: EntityTrait>(
+    cx: &TaskCx,
+    repository: &Ref<repository::Entity>,
+    held: Select<E>,
+    (column, names): (E::Column, Option<Vec<String>>),
+) -> Result<()> {
+    let tx = cx.db().write().await?;
+    let mut version = NewVersion::open(&tx, repository.id).await?;
+    match names {
+        None => version.add_selected(held.into_query()).await?,
+        Some(names) => {
+            for names in names.chunks(rows_per_statement(1)) {
+                version.add_selected(held.clone().filter(column.is_in(names)).into_query()).await?;
+            }
+        }
+    }
+    let made = version.complete().await?;
+    versions::finish(cx, tx, made).await
 }

@@ -46,7 +46,7 @@ impl Task for Synchronize {
 
     async fn prepare(&mut self, app: &App) -> Result<()> {
         let row = repository::Entity::find_by_id(self.repository.id).one(app.db.read()).await?;
-        let row = row.ok_or_else(|| Error::invalid("repository", super::MISSING))?;
+        let row = row.ok_or_else(|| Error::missing("repository"))?;
         sync::settle_remote(app, &row, &mut self.remote).await
     }
 
@@ -60,7 +60,7 @@ impl Task for Synchronize {
         let id = remote.id;
         let remote = remote::Entity::find_by_id(id).one(cx.db().read()).await?;
         let row = ContainerRemote::find_by_id(id).one(cx.db().read()).await?;
-        let (remote, row) = remote.zip(row).ok_or_else(|| Error::invalid("remote", super::MISSING))?;
+        let (remote, row) = remote.zip(row).ok_or_else(|| Error::missing("remote"))?;
         let session = Session::open(&cx, self.repository.id, &remote)?;
         self.take(&cx, &session, &remote, row).await?;
         session.commit(self.mirror).await?;

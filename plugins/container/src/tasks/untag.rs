@@ -3,8 +3,7 @@
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository;
-use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
-use pulpcore::versions;
+use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -48,16 +47,12 @@ impl Task for UntagImage {
     }
 
     async fn run(self, cx: TaskCx) -> Result<()> {
-        let tx = cx.db().write().await?;
-        let mut version = NewVersion::open(&tx, self.repository.id).await?;
         let named = tag::Entity::find()
             .select_only()
             .column(tag::Column::ContentPtrId)
             .filter(tag::Column::Name.eq(self.tag))
             .into_query();
-        version.remove_selected(named).await?;
-        let made = version.complete().await?;
-        versions::finish(&cx, tx, made).await
+        super::remove_selected(&cx, &self.repository, named).await
     }
 }
 

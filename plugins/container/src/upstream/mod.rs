@@ -200,6 +200,24 @@ impl<'a> Upstream<'a> {
         Ok(Some(found))
     }
 
+    /// The same of a registry that has no such list: an index lists them whose tag is made of the digest ("Referrers Tag
+    /// Schema"). Clients keep it, so that what it lists may be gone.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for what the registry says, unless it is that there is none.
+    pub(crate) async fn tagged_referrers(&self, digest: &Digest) -> Result<Vec<Referrer>> {
+        let hex = digest.hex();
+        let tag = format!("{}-{}", digest.algorithm().name(), hex.get(..64).unwrap_or(hex));
+        // Registries that count what is pulled do not count the question.
+        let Some(index) = self.digest_of(&tag).await? else { return Ok(Vec::new()) };
+        let Fetched { text, .. } = self.manifest(&index.to_string()).await?;
+        let ReferrerPage { manifests } = serde_json::from_str(&text).map_err(|error| bad(&tag, error.to_string()))?;
+        let referrers = manifests.into_iter().filter_map(|Entry { digest, artifact_type }| {
+            Some(Referrer { digest: digest.parse().ok()?, artifact_type })
+        });
+        Ok(referrers.collect())
+    }
+
     /// A page of a list, and where the next one is.
     async fn page<T: for<'de> Deserialize<'de> + Send>(
         &self,

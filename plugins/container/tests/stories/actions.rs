@@ -196,3 +196,11 @@ both_databases!(every_list_is_ordered_as_its_description_says, |pulp| {
     }
     assert_eq!(lists, 11, "four of content, two of repositories, remotes, distributions each, one of namespaces");
 });
+
+both_databases!(what_pulp_does_and_this_server_does_not_is_said, |pulp| {
+    let repository = repository(pulp, "r").await;
+    for action in ["build_image", "sign"] {
+        let said = pulp.post(&format!("{repository}{action}/"), json!({})).await.missing();
+        assert!(said["detail"].as_str().unwrap().contains("no such operation"), "{action}: {said}");
+    }
+});

@@ -9,6 +9,7 @@ mod push_repositories;
 mod registry;
 mod signatures;
 mod signing;
+mod specification;
 mod sync;
 mod upstream;
 

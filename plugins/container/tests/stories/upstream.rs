@@ -36,6 +36,7 @@ struct Shelves {
     /// Signatures by the digests of manifests.
     signatures: HashMap<String, Vec<Vec<u8>>>,
     hands_out_signatures: bool,
+    loses_signatures: bool,
     /// Tags that are gone once somebody has asked which manifest they stand for.
     vanishing: HashSet<String>,
     page: usize,
@@ -150,6 +151,11 @@ impl Registry {
         self.shelves().hands_out_signatures = true;
     }
 
+    /// From now on fails whenever it is asked for signatures.
+    pub(crate) fn lose_signatures(&self) {
+        self.shelves().loses_signatures = true;
+    }
+
     /// From now on asks for tokens, which its token server gives to this user.
     pub(crate) fn require_login(&self, user: &str, password: &str) {
         self.shelves().login = Some((user.to_owned(), password.to_owned()));
@@ -197,6 +203,9 @@ async fn answer(State((address, shelves)): State<(SocketAddr, Arc<Mutex<Shelves>
     if path == "/v2/" {
         let supports = if shelves.hands_out_signatures { "1" } else { "0" };
         return ([("x-registry-supports-signatures", supports)], "{}").into_response();
+    }
+    if shelves.loses_signatures && (path.starts_with("/extensions/") || path.starts_with("/sigstore/")) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if let Some(path) = path.strip_prefix(&format!("/sigstore/{NAME}@sha256=")) {
         return in_sigstore(&shelves, path);

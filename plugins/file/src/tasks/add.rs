@@ -1,5 +1,6 @@
 //! Adding and removing files.
 
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::error::Result;
 use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, VersionRef, register};
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::models::FileRepository;
-use crate::serializers::yes;
 
 /// Adds files to a repository and removes files from it, which makes a version.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 use async_stream::try_stream;
 use futures::TryStreamExt;
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result, Upstream};
 use pulpcore::models::{content_artifact, remote, repository_version};
@@ -20,7 +21,7 @@ use crate::manifest::{Entry, LONGEST_LINE, url_of};
 use crate::models::content;
 use crate::models::repository::{self, SyncDetails};
 use crate::models::{FileContent, FileRemote, FileRepository};
-use crate::serializers::{MANIFEST, yes};
+use crate::serializers::MANIFEST;
 
 /// Makes a repository hold what a remote's manifest names.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

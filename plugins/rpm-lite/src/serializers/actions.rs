@@ -1,5 +1,6 @@
 //! What actions read.
 
+use pulpcore::api::bodies::yes;
 use pulpcore::api::schema::markers::NonBlank;
 use pulpcore::plugin::Ref;
 use serde::{Deserialize, Serialize};
@@ -107,10 +108,6 @@ pub struct PruneBody {
     #[serde(default)]
     #[schema(default = false)]
     pub dry_run: bool,
-}
-
-pub(crate) const fn yes() -> bool {
-    true
 }
 
 pub(crate) const fn fortnight() -> i64 {

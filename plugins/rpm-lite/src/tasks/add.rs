@@ -1,5 +1,6 @@
 //! Adding and removing units.
 
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::error::Result;
 use pulpcore::plugin::{Locks, Ref, Task, TaskCx, TaskKind, VersionRef, register};
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::models::RpmRepository;
-use crate::serializers::actions::yes;
 
 /// Adds units to a repository and removes units from it, which makes a version.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::db::rows_per_statement;
 use pulpcore::error::{Error, Result};
@@ -15,7 +16,6 @@ use uuid::Uuid;
 
 use crate::children;
 use crate::models::RpmRepository;
-use crate::serializers::actions::yes;
 use crate::solver;
 
 /// Copies units.

@@ -1,5 +1,6 @@
 //! Sync: what a remote's metadata describes becomes a version.
 
+use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::remote;
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::models::repository::{self, SyncDetails};
 use crate::models::{RpmRemote, RpmRepository};
-use crate::serializers::actions::{SkipType, SyncPolicy, yes};
+use crate::serializers::actions::{SkipType, SyncPolicy};
 use crate::settings::RpmSettings;
 use crate::sync::metadata::Metadata;
 use crate::sync::place::Place;

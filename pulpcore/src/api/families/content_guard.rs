@@ -1,7 +1,5 @@
 //! Content guards. They are small and nothing waits for them, so they are written at once, without a task.
 
-use std::sync::Arc;
-
 use axum::http::{Method, StatusCode};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
@@ -16,7 +14,6 @@ use crate::api::family::{self, View, find, list_endpoint, one, read_endpoint, si
 use crate::api::filters::Filters;
 use crate::api::reader::Reader;
 use crate::api::shape;
-use crate::api::validate::Mode;
 use crate::app::App;
 use crate::db::{WriteTx, now};
 use crate::error::Result;
@@ -141,29 +138,13 @@ fn beside(noun: &Noun) -> Option<&Beside> {
 }
 
 fn update_endpoints(noun: &'static Noun) -> [Endpoint; 2] {
-    [(Method::PUT, "update", Mode::Replace), (Method::PATCH, "partial_update", Mode::Patch)].map(
-        |(method, action, mode)| {
-            let schema = Arc::new(shape::checker::<Body>(noun));
-            let request = match mode {
-                Mode::Patch => shape::patched::<Body>(noun),
-                _ => shape::request::<Body>(noun),
-            };
-            Endpoint::new(method, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, action), move |mut cx| {
-                let schema = Arc::clone(&schema);
-                async move {
-                    let id = cx.id()?;
-                    find::<content_guard::Entity>(&cx, noun, id).await?;
-                    let given = cx.body(&schema, mode).await?;
-                    writable::update::<content_guard::Entity>(&cx.app, noun, id, given).await?;
-                    cx.whole(StatusCode::OK, &one::<content_guard::Entity>(&cx, noun, id).await?)
-                }
-            })
-            .on(noun)
-            .about(format!("Update {}", singular(noun)))
-            .takes(request)
-            .answers(200, shape::response::<Body>(noun))
-        },
-    )
+    writable::updating::<content_guard::Entity, _, _>(noun, move |mut cx, schema, mode| async move {
+        let id = cx.id()?;
+        find::<content_guard::Entity>(&cx, noun, id).await?;
+        let given = cx.body(&schema, mode).await?;
+        writable::update::<content_guard::Entity>(&cx.app, noun, id, given).await?;
+        cx.whole(StatusCode::OK, &one::<content_guard::Entity>(&cx, noun, id).await?)
+    })
 }
 
 fn delete_endpoint(noun: &'static Noun) -> Endpoint {

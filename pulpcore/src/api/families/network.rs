@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::bodies::yes;
 use crate::app::App;
 use crate::error::Result;
 use crate::sync::download::RemoteConfig;
@@ -79,10 +80,6 @@ pub(crate) struct NetworkConfig {
     /// Requests per second at most.
     #[serde(default)]
     rate_limit: Option<i64>,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 impl NetworkConfig {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::writable::{self, Writable, check_name};
-use crate::api::bodies::LabelMap;
+use crate::api::bodies::{LabelMap, yes};
 use crate::api::endpoint::Endpoint;
 use crate::api::family::{self, View, label_endpoints, list_endpoint, read_endpoint};
 use crate::api::filters::Filters;
@@ -146,10 +146,6 @@ pub(crate) struct Body {
     /// Limits requests per second for each concurrent downloader.
     #[serde(default)]
     rate_limit: Option<i64>,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// The fields that are never read back.

@@ -160,19 +160,18 @@ async fn posted(cx: &mut Cx, noun: &Noun, schema: &BodySchema) -> Result<Posted>
     if let Some(Link { id, .. }) = &body.repository {
         referenced::<repository::Entity>(&cx.app, "repository", *id).await?;
     }
-    let missing = |field: &str| Error::invalid(field, "Invalid hyperlink - Object does not exist.");
     let source = match (input.file, &body.artifact, &body.upload, &body.file_url) {
         (Some(file), ..) => Source::Artifact(artifacts::save(&cx.app, file).await?.0.pulp_id),
         (_, Some(artifact), ..) => {
             if !cx.exists::<artifact::Entity>(artifact::Column::PulpId, artifact.id).await? {
-                return Err(missing("artifact"));
+                return Err(Error::missing("artifact"));
             }
             Source::Artifact(artifact.id)
         }
         (_, _, Some(upload), _) => {
             use crate::models::upload as table;
             if !cx.exists::<table::Entity>(table::Column::PulpId, upload.id).await? {
-                return Err(missing("upload"));
+                return Err(Error::missing("upload"));
             }
             Source::Upload(upload.id)
         }

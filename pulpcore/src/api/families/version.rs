@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::bodies::{AsyncOperationResponse, Identity, Timestamp};
+use crate::api::bodies::{AsyncOperationResponse, Identity, Timestamp, yes};
 use crate::api::cx::Cx;
 use crate::api::endpoint::{Described, Endpoint, operation_id, tag};
 use crate::api::family::{find, version_href_name};
@@ -206,10 +206,6 @@ pub(crate) struct Repair {
     #[serde(default = "yes")]
     #[schema(default = true, required = false)]
     verify_checksums: bool,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 fn repair_endpoint(noun: &'static Noun, detail: &str) -> Endpoint {

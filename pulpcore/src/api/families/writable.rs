@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
+use axum::response::Response;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -220,6 +221,25 @@ pub(crate) fn create_task_endpoint<M: Writable>(noun: &'static Noun) -> Endpoint
 
 /// `PUT` and `PATCH`: 200 with the object if nothing changes, else a task.
 pub(crate) fn update_endpoints<M: Writable>(noun: &'static Noun) -> [Endpoint; 2] {
+    let endpoints = updating::<M, _, _>(noun, move |mut cx, schema, mode| async move {
+        let id = cx.id()?;
+        let row = find::<M>(&cx, noun, id).await?;
+        let given = cx.body(&schema, mode).await?;
+        let Some(state) = overlaid::<M>(&cx.app, noun, &row, &given).await? else {
+            return cx.whole(StatusCode::OK, &one::<M>(&cx, noun, id).await?);
+        };
+        check::<M>(&cx.app, noun, Some(id), &state).await?;
+        cx.dispatch(GeneralUpdate::new::<M>(noun, id, M::sealed(&cx.app, given)?)).await
+    });
+    endpoints.map(|endpoint| endpoint.answers(202, Described::of::<AsyncOperationResponse>()))
+}
+
+/// `PUT` and `PATCH`, which answer with the object. `run` reads the body by the schema that it is given.
+pub(crate) fn updating<M: Writable, F, Fut>(noun: &'static Noun, run: F) -> [Endpoint; 2]
+where
+    F: Fn(Cx, Arc<BodySchema>, Mode) -> Fut + Copy + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
     [(Method::PUT, "update", Mode::Replace), (Method::PATCH, "partial_update", Mode::Patch)].map(
         |(method, action, mode)| {
             let schema = Arc::new(shape::checker::<M::Body>(noun));
@@ -227,24 +247,13 @@ pub(crate) fn update_endpoints<M: Writable>(noun: &'static Noun) -> [Endpoint; 2
                 Mode::Patch => shape::patched::<M::Body>(noun),
                 _ => shape::request::<M::Body>(noun),
             };
-            Endpoint::new(method, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, action), move |mut cx| {
-                let schema = Arc::clone(&schema);
-                async move {
-                    let id = cx.id()?;
-                    let row = find::<M>(&cx, noun, id).await?;
-                    let given = cx.body(&schema, mode).await?;
-                    let Some(state) = overlaid::<M>(&cx.app, noun, &row, &given).await? else {
-                        return cx.whole(StatusCode::OK, &one::<M>(&cx, noun, id).await?);
-                    };
-                    check::<M>(&cx.app, noun, Some(id), &state).await?;
-                    cx.dispatch(GeneralUpdate::new::<M>(noun, id, M::sealed(&cx.app, given)?)).await
-                }
+            Endpoint::new(method, format!("{}{{pulp_id}}/", noun.path()), operation_id(noun, action), move |cx| {
+                run(cx, Arc::clone(&schema), mode)
             })
             .on(noun)
             .about(format!("Update {}", singular(noun)))
             .takes(request)
             .answers(200, shape::response::<M::Body>(noun))
-            .answers(202, Described::of::<AsyncOperationResponse>())
         },
     )
 }
@@ -285,6 +294,5 @@ pub(crate) async fn unique<M: Writable>(app: &App, id: Option<Uuid>, field: &str
 /// Refuses a reference to a row that is not there; returns its `pulp_type`.
 pub(crate) async fn referenced<M: View>(app: &App, field: &str, id: Uuid) -> Result<String> {
     let row = M::find().filter(column::<M>("pulp_id").eq(id)).one(app.db.read()).await?;
-    row.map(|row| row.pulp_type().to_owned())
-        .ok_or_else(|| Error::invalid(field, "Invalid hyperlink - Object does not exist."))
+    row.map(|row| row.pulp_type().to_owned()).ok_or_else(|| Error::missing(field))
 }

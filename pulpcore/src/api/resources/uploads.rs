@@ -108,7 +108,7 @@ impl Task for CommitUpload {
     async fn prepare(&mut self, app: &App) -> Result<()> {
         match upload::Entity::find_by_id(self.upload.id).one(app.db.read()).await? {
             Some(_) => Ok(()),
-            None => Err(Error::invalid("upload", "Invalid hyperlink - Object does not exist.")),
+            None => Err(Error::missing("upload")),
         }
     }
 

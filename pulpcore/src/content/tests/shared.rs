@@ -155,8 +155,7 @@ async fn who_looked_before_it_was_kept_does_not_fetch_it_again() {
     let offered = offered(100, "on_demand", OnDemand::Save).await;
     offered.world.get(A).await;
     let parts = axum::http::Request::get(A).body(()).unwrap().into_parts().0;
-    let ask =
-        Ask { raw: A, path: "d/a.bin", query: None, head: false, headers: &parts.headers, parts: &parts, direct: None };
+    let ask = Ask { path: "d/a.bin", parts: &parts, direct: None };
     let service = Service::new(offered.world.app.clone(), Arc::new(Memory::new(0)));
     let answer = service.respond(offered.unit.file, "a.bin", &ask).await.unwrap().unwrap();
     let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();

@@ -437,23 +437,7 @@ impl World {
     }
 
     pub(super) async fn distribute(&self, base_path: &str, change: impl FnOnce(&mut distribution::Model)) -> Uuid {
-        let mut row = distribution::Model {
-            pulp_id: Uuid::now_v7(),
-            pulp_created: now(),
-            pulp_last_updated: now(),
-            pulp_domain_id: self.app.domain,
-            pulp_type: TYPE.to_owned(),
-            name: base_path.to_owned(),
-            base_path: base_path.to_owned(),
-            pulp_labels: Labels::default(),
-            hidden: false,
-            checkpoint: false,
-            content_guard_id: None,
-            publication_id: None,
-            repository_id: None,
-            repository_version_id: None,
-            remote_id: None,
-        };
+        let mut row = distribution::Model::bare(self.app.domain, TYPE, base_path);
         change(&mut row);
         let id = row.pulp_id;
         let tx = self.app.db.write().await.unwrap();

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::Version;
 use axum::routing::{get, post};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::KeyPair;
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::authority::Authority;
 use crate::content::ClientCertificate;
 use crate::settings::ClientCertificates;
 
@@ -213,21 +214,7 @@ async fn an_answer_that_does_not_end_is_cut_when_the_time_to_drain_is_over() {
     assert_eq!(rest(&mut stream).await, "");
 }
 
-/// A certificate authority, and certificates of its making.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
 impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        (CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap(), key)
-    }
-
     /// Writes a certificate for this machine where the settings say.
     fn write(&self, settings: &Settings, remark: &str) {
         let (certificate, key) = self.issue("127.0.0.1");

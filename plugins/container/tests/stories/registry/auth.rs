@@ -90,6 +90,12 @@ both_databases!(what_is_private_is_mounted_by_nobody_who_may_not_pull_it, |pulp|
     with(pulp, &only_to, "POST", &path).await.expect(202);
     let both = token(pulp, true, "repository:to:pull,push repository:closed:pull").await;
     with(pulp, &both, "POST", &path).await.expect(201);
+
+    // Whoever names no repository gets it from where anybody may pull, and else from nowhere.
+    let path = format!("/v2/to/blobs/uploads/?mount={}", push_blob(pulp, "closed", "only there").await);
+    with(pulp, &only_to, "POST", &path).await.expect(202);
+    push_blob(pulp, "open", "only there").await;
+    with(pulp, &only_to, "POST", &path).await.expect(201);
 });
 
 both_databases!(tokens_outlive_a_restart, |pulp| {

@@ -1,9 +1,9 @@
-//! The registry as its clients meet it, over raw HTTP: a file a section of the distribution specification 1.1.
+//! The registry as its clients meet it, over raw HTTP. What the distribution specification says is in `specification`.
 
 mod auth;
+mod catalog;
 mod concurrency;
-mod content_discovery;
-mod content_management;
+mod deletions;
 mod errors;
 mod pending;
 mod pull;
@@ -37,16 +37,16 @@ pub(crate) async fn get(pulp: &TestPulp, path: &str) -> Answer {
 }
 
 /// The same of somebody who says nothing.
-async fn anonymous(pulp: &TestPulp, method: &str, path: &str) -> Answer {
+pub(crate) async fn anonymous(pulp: &TestPulp, method: &str, path: &str) -> Answer {
     pulp.send(pulp.anonymous(method.parse().unwrap(), path)).await
 }
 
-fn sha256(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     Digest::of(Algorithm::Sha256, bytes.as_ref()).to_string()
 }
 
 /// Pushes a blob with one request; its digest.
-async fn push_blob(pulp: &TestPulp, name: &str, bytes: &str) -> String {
+pub(crate) async fn push_blob(pulp: &TestPulp, name: &str, bytes: &str) -> String {
     let digest = sha256(bytes);
     let answer = ask(pulp, "POST", &format!("/v2/{name}/blobs/uploads/?digest={digest}"), bytes, &[]).await.expect(201);
     assert_eq!(answer.header("location"), format!("/v2/{name}/blobs/{digest}"));
@@ -54,7 +54,7 @@ async fn push_blob(pulp: &TestPulp, name: &str, bytes: &str) -> String {
 }
 
 /// A manifest of a configuration and layers that are there.
-fn manifest(config: &str, layers: &[&str]) -> Value {
+pub(crate) fn manifest(config: &str, layers: &[&str]) -> Value {
     let layer = |bytes: &&str| json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": bytes.len(), "digest": sha256(bytes) });
     json!({
         "schemaVersion": 2,
@@ -65,13 +65,13 @@ fn manifest(config: &str, layers: &[&str]) -> Value {
 }
 
 /// Puts a manifest under a reference; the answer.
-async fn put(pulp: &TestPulp, name: &str, reference: &str, manifest: &Value) -> Answer {
+pub(crate) async fn put(pulp: &TestPulp, name: &str, reference: &str, manifest: &Value) -> Answer {
     let kind = manifest["mediaType"].as_str().unwrap_or(media_type::OCI_MANIFEST);
     let path = format!("/v2/{name}/manifests/{reference}");
     ask(pulp, "PUT", &path, manifest.to_string(), &[("Content-Type", kind)]).await
 }
 
-const CONFIG: &str = r#"{"architecture":"amd64","os":"linux","config":{"Labels":{"made-by":"hand"}}}"#;
+pub(crate) const CONFIG: &str = r#"{"architecture":"amd64","os":"linux","config":{"Labels":{"made-by":"hand"}}}"#;
 
 /// Pushes an image with one layer under a tag; the manifest and its digest.
 pub(crate) async fn push_image(pulp: &TestPulp, name: &str, tag: &str, layer: &str) -> (Value, String) {

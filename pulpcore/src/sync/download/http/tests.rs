@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -14,6 +13,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use super::super::testing::{Reply, Server};
 use super::super::{ByteRange, check_certificate, fetch};
 use super::*;
+use crate::authority::Authority;
 
 fn remote(url: &str) -> RemoteConfig {
     RemoteConfig { url: url.into(), ..RemoteConfig::default() }
@@ -282,21 +282,7 @@ fn what_cannot_be_used_is_named_by_its_field() {
     );
 }
 
-/// A certificate authority, and certificates of its making.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
 impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        (CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap(), key)
-    }
-
     /// A server at 127.0.0.1 with a certificate of this authority, that wants one of its clients or not.
     fn server(&self, clients: bool) -> TlsAcceptor {
         let provider = Arc::new(default_provider());

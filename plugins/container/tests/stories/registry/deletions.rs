@@ -1,21 +1,12 @@
-//! "Content Management" (end-9, end-10).
+//! Deletions, beyond the words of the specification.
 
 use pulp_container::manifest::media_type;
 use pulpcore::both_databases;
 use serde_json::json;
 
-use super::{ask, get, latest, push_blob, push_image, put, refused, sha256};
+use super::{ask, get, latest, push_image, put, refused, sha256};
 
-both_databases!(end_9_a_tag_is_deleted_and_its_manifest_stays, |pulp| {
-    let (_, digest) = push_image(pulp, "a/b", "latest", "layer").await;
-    ask(pulp, "DELETE", "/v2/a/b/manifests/latest", "", &[]).await.expect(202);
-    refused(get(pulp, "/v2/a/b/manifests/latest").await, 404, "MANIFEST_UNKNOWN");
-    get(pulp, &format!("/v2/a/b/manifests/{digest}")).await.expect(200);
-    assert_eq!(get(pulp, "/v2/a/b/tags/list").await.ok()["tags"], json!([]));
-    refused(ask(pulp, "DELETE", "/v2/a/b/manifests/latest", "", &[]).await, 404, "MANIFEST_UNKNOWN");
-});
-
-both_databases!(end_9_a_manifest_is_deleted_with_its_tags_and_with_what_nobody_else_needs, |pulp| {
+both_databases!(a_manifest_is_deleted_with_its_tags_and_with_what_nobody_else_needs, |pulp| {
     let (_, first) = push_image(pulp, "a/b", "one", "first").await;
     push_image(pulp, "a/b", "uno", "first").await;
     push_image(pulp, "a/b", "two", "second").await;
@@ -48,16 +39,4 @@ both_databases!(what_an_index_lists_is_not_deleted_before_it, |pulp| {
     let whole = format!("/v2/a/b/manifests/{}", sha256(index.to_string()));
     ask(pulp, "DELETE", &whole, "", &[]).await.expect(202);
     get(pulp, "/v2/a/b/manifests/child").await.expect(200);
-});
-
-both_databases!(end_10_a_blob_is_deleted_unless_a_manifest_needs_it, |pulp| {
-    push_image(pulp, "a/b", "latest", "layer").await;
-    let used = format!("/v2/a/b/blobs/{}", sha256("layer"));
-    refused(ask(pulp, "DELETE", &used, "", &[]).await, 405, "UNSUPPORTED");
-    get(pulp, &used).await.expect(200);
-
-    let loose = format!("/v2/a/b/blobs/{}", push_blob(pulp, "a/b", "loose").await);
-    ask(pulp, "DELETE", &loose, "", &[]).await.expect(202);
-    refused(get(pulp, &loose).await, 404, "BLOB_UNKNOWN");
-    refused(ask(pulp, "DELETE", &loose, "", &[]).await, 404, "BLOB_UNKNOWN");
 });
