@@ -388,11 +388,11 @@ pub struct RemoveSignaturesBody {
     pub signed_with_key_id: String,
 }
 
-/// There are no signing services in this server, so none can be named.
+/// Signatures come with images: this server makes none.
 pub(crate) fn check_signing_service(href: Option<&str>) -> Result<()> {
     match href {
         None => Ok(()),
-        Some(_) => Err(Error::missing("manifest_signing_service")),
+        Some(_) => Err(Error::invalid("manifest_signing_service", "This server does not sign images.")),
     }
 }
 
