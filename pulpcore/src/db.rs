@@ -229,16 +229,6 @@ pub const fn rows_per_statement(columns: usize) -> usize {
     if rows < 1000 { rows } else { 1000 }
 }
 
-/// A list for a statement, made longer by repeating its last element: to a power of two, but no more than `most`. A list of
-/// each length is a statement of its own, which every connection compiles and keeps; so there are ten of them, not a thousand.
-pub(crate) fn padded<T: Clone>(list: &[T], most: usize) -> Vec<T> {
-    let mut padded = list.to_vec();
-    if let Some(last) = list.last() {
-        padded.resize(list.len().next_power_of_two().min(most).max(list.len()), last.clone());
-    }
-    padded
-}
-
 /// KiB of the file's pages that the connection that writes keeps: what it has written is what it needs next.
 #[cfg(feature = "sqlite")]
 const WRITER_CACHE: u32 = 16 * 1024;

@@ -53,5 +53,6 @@ for policy in immediate on_demand streamed; do
     says '1000 packages, no difference' /usr/bin/python3 "$STORIES/primary.py" "$upstream" "$URL/pulp/content/$policy/"
 done
 kill "$web"
+wait "$web" || true
 trap - EXIT
 echo the end

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
 use uuid::Uuid;
 
-use crate::db::{self, padded, rows_per_statement};
+use crate::db::{self, rows_per_statement};
 use crate::error::Result;
 use crate::plugin::{Content, key};
 
@@ -43,8 +43,7 @@ pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Mo
     let mut found = HashMap::new();
     let most = rows_per_statement(columns.len());
     for (nth, rows) in wanted.chunks(most).enumerate() {
-        // What is found of the last one again has a place behind all that are wanted.
-        let (sql, values) = query::<C>(&columns, &padded(rows, most), db.get_database_backend());
+        let (sql, values) = query::<C>(&columns, rows, db.get_database_backend());
         let rows = db::rows::<Found>(db, &sql, values).await?;
         found.extend(rows.into_iter().filter_map(|row| Some((nth * most + usize::try_from(row.n).ok()?, row.id))));
     }

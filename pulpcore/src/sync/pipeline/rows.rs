@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use crate::db::{now, padded, rows_per_statement};
+use crate::db::{now, rows_per_statement};
 use crate::error::Result;
 use crate::models::{artifact, content_artifact, remote_artifact};
 
@@ -21,7 +21,7 @@ pub(super) async fn touch<E: EntityTrait>(
         let free = Query::select()
             .column(key)
             .from(E::default())
-            .and_where(key.is_in(padded(ids, rows_per_statement(1))))
+            .and_where(key.is_in(ids.iter().copied()))
             .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
             .take();
         let update = Query::update()
@@ -46,7 +46,7 @@ pub(super) async fn artifacts(
             .select_only()
             .columns([artifact::Column::Sha256, artifact::Column::PulpId])
             .filter(artifact::Column::PulpDomainId.eq(domain))
-            .filter(artifact::Column::Sha256.is_in(padded(digests, rows_per_statement(1))))
+            .filter(artifact::Column::Sha256.is_in(digests))
             .into_tuple()
             .all(db)
             .await?;
@@ -67,7 +67,7 @@ pub(super) async fn files(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<H
     let mut found = HashMap::new();
     for units in units.chunks(rows_per_statement(1)) {
         let rows = content_artifact::Entity::find()
-            .filter(content_artifact::Column::ContentId.is_in(padded(units, rows_per_statement(1))))
+            .filter(content_artifact::Column::ContentId.is_in(units.iter().copied()))
             .all(db)
             .await?;
         let known = |row: content_artifact::Model| {
@@ -86,7 +86,7 @@ pub(super) async fn offers(db: &impl ConnectionTrait, remote: Uuid, files: &[Uui
             .select_only()
             .columns([remote_artifact::Column::ContentArtifactId, remote_artifact::Column::Url])
             .filter(remote_artifact::Column::RemoteId.eq(remote))
-            .filter(remote_artifact::Column::ContentArtifactId.is_in(padded(files, rows_per_statement(1))))
+            .filter(remote_artifact::Column::ContentArtifactId.is_in(files.iter().copied()))
             .into_tuple()
             .all(db)
             .await?;
