@@ -21,8 +21,9 @@ on_both_databases! {
 /// How large the layer is unless somebody says, in MiB: more than the memory that it goes through.
 const SIZE: usize = 256;
 
-/// The most memory that the server may have taken at its peak, in bytes.
-const MEMORY: u64 = 150 << 20;
+/// The most memory that it may take, in bytes, beside what the server had taken before. (A debug build takes most of 150 MiB
+/// for its own code; a release build stays below that with a layer of two gibibytes.)
+const MEMORY: u64 = 96 << 20;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -62,11 +63,12 @@ async fn a_large_layer_goes_in_and_out_through_little_memory(site: &Site) -> Res
     ensure!((length, digest_of(hash)) == (size << 20, layer), "it comes out as it went in");
 
     let peak = server.peak_memory()?;
-    let [before, pushed, peak_mib] = [before, pushed, peak].map(|bytes| bytes >> 20);
+    let told = [before, pushed, peak].map(|bytes| bytes >> 20);
     eprintln!(
-        "{size} MiB: at most {before} MiB of memory before, {pushed} MiB after the push, {peak_mib} MiB at the end"
+        "{size} MiB: at most {} MiB of memory before, {} MiB after the push, {} MiB at the end",
+        told[0], told[1], told[2]
     );
-    ensure!(peak < MEMORY, "{peak_mib} MiB at its peak");
+    ensure!(peak - before < MEMORY, "{} MiB at its peak, of {} MiB before", told[2], told[0]);
     ensure!(site.temporary_files().is_empty(), "nothing is left of the upload");
     ensure!(site.artifact_files().len() == 2, "the layer lies there once, beside the configuration");
     site.check().await?;

@@ -27,8 +27,13 @@ async fn migrated() -> Fixture {
 }
 
 /// What is applied to an empty database.
-const ALL: [&str; 4] =
-    ["core.m0001_initial", "core.m0002_content_guards", "core.m0003_distributed_publications", "demo.m0001"];
+const ALL: [&str; 5] = [
+    "core.m0001_initial",
+    "core.m0002_content_guards",
+    "core.m0003_distributed_publications",
+    "core.m0004_signing_services",
+    "demo.m0001",
+];
 
 /// A plugin with a table, whose second migration fails in the middle.
 struct Step(&'static str);

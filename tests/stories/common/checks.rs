@@ -23,9 +23,10 @@ const TRUTHS: [(&str, &str); 9] = [
     ),
     (
         "A file in a repository is a unit of a file.",
-        "SELECT COUNT(*) AS n FROM core_repositorycontent m \
-         WHERE NOT EXISTS (SELECT 1 FROM core_contentartifact c WHERE c.content_id = m.content_id) \
-         OR NOT EXISTS (SELECT 1 FROM file_filecontent f WHERE f.content_ptr_id = m.content_id)",
+        "SELECT COUNT(*) AS n FROM core_repositorycontent m JOIN core_content u ON u.pulp_id = m.content_id \
+         WHERE u.pulp_type = 'file.file' \
+         AND (NOT EXISTS (SELECT 1 FROM core_contentartifact c WHERE c.content_id = m.content_id) \
+         OR NOT EXISTS (SELECT 1 FROM file_filecontent f WHERE f.content_ptr_id = m.content_id))",
     ),
     (
         "Units are in a repository only by a version that exists.",

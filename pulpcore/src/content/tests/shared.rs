@@ -39,9 +39,13 @@ on_both!(two_hundred_clients_of_a_cold_file_share_one_download, |world| {
 
 on_both!(two_processes_that_fetch_it_both_finish, |world| {
     let offered = offered_in(world, 1_000_000, "on_demand").await;
-    offered.files.fault("a.bin", DRIP);
+    offered.files.fault("a.bin", Fault::StallAfter(500_000));
     let beside = offered.world.beside();
-    let (one, other) = tokio::join!(offered.world.get(A), beside.get(A));
+    let both_asked = async {
+        at_last("both ask upstream", async || offered.files.count("a.bin") == 2).await;
+        offered.files.release();
+    };
+    let (one, other, ()) = tokio::join!(offered.world.get(A), beside.get(A), both_asked);
     assert!(one.body == offered.body && other.body == offered.body);
     assert_eq!(offered.files.count("a.bin"), 2);
     assert!(offered.is_kept().await);
