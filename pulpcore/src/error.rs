@@ -153,7 +153,7 @@ impl Error {
         Self::Internal(cause.into())
     }
 
-    /// A remote server failed us. Of `url` is told what can be told ([`shown`]).
+    /// A remote server failed us. Credentials and the query of `url` are not told.
     pub fn upstream(url: impl AsRef<str>, problem: Upstream) -> Self {
         Self::Upstream { url: shown(url.as_ref()), problem }
     }

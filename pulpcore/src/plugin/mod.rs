@@ -2,10 +2,11 @@
 //!
 //! A plugin is a crate that names its nouns. Each noun is a sea-orm entity (the *detail* table) with one of the traits
 //! [`Content`], [`Repository`], [`Remote`], [`Publication`], [`Distribution`] or [`ContentGuard`] right under it, and one
-//! line that registers it. A complete one is the example of the [crate](crate) itself.
+//! line that registers it. A complete one is the example of the [crate] itself.
 //!
-//! Background work is a struct with [`Task`], and with [`Scheduled`] if it is done again and again. Everything is collected at link time; the order of registration means
-//! nothing; whatever two plugins could collide on is refused at start-up, by name (see [`crate::registry`]).
+//! Background work is a struct with [`Task`], and with [`Scheduled`] if it is done again and again. Everything is collected at
+//! link time; the order of registration means nothing; whatever two plugins could collide on is refused at start-up, by name
+//! (see [`crate::registry`]).
 
 mod content;
 mod detail;
