@@ -1,7 +1,9 @@
-//! `cargo xtask features`: every plugin alone; none and all of them with each database alone; and what else there is to choose.
+//! `cargo xtask features`: no plugin, every plugin alone, all of them with each database alone, and what else there is to
+//! choose.
 //!
 //! Features are added together by cargo, so a crate that forgot one of its own builds as long as another crate asks
-//! for it. Only a build without the others shows it. Plugins know no database, so one is enough for each of them.
+//! for it. Only a build without the others shows it. Plugins know no database, so one is enough for each of them, and for
+//! none.
 
 use anyhow::Result;
 
@@ -45,14 +47,13 @@ fn starts(build: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// No plugin, with each database alone; each plugin alone, with the first database; all plugins with each database alone and
-/// some of the extras.
+/// No plugin and each plugin alone, with the first database; all plugins with each database alone and some of the extras.
 fn combinations(plugins: &[String]) -> Vec<Vec<&str>> {
     let all: Vec<&str> = plugins.iter().map(String::as_str).collect();
-    let none = DATABASES.map(|database| vec![database]);
+    let none = vec![DATABASES[0]];
     let alone = all.iter().map(|plugin| vec![*plugin, DATABASES[0]]);
     let whole = DATABASES.iter().zip(EXTRAS).map(|(database, extras)| [&all[..], &[*database], &extras].concat());
-    none.into_iter().chain(alone).chain(whole).collect()
+    std::iter::once(none).chain(alone).chain(whole).collect()
 }
 
 #[cfg(test)]
@@ -60,14 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_plugin_stands_alone_and_each_database_too() {
+    fn each_plugin_stands_alone_and_so_does_each_database_under_all_of_them() {
         let plugins = ["file".to_owned(), "rpm-lite".to_owned()];
         let combinations: Vec<String> = combinations(&plugins).iter().map(|features| features.join(",")).collect();
         assert_eq!(
             combinations,
             [
                 "sqlite",
-                "postgres",
                 "file,sqlite",
                 "rpm-lite,sqlite",
                 "file,rpm-lite,sqlite,otel,s3",
