@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Method, StatusCode};
-use sea_orm::EntityTrait;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{list_of, object};
+use super::{list_of, object, one_of};
 use crate::api::cx::Cx;
 use crate::api::endpoint::Endpoint;
 use crate::api::filters::Filters;
@@ -69,16 +67,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .tagged("Domains")
             .about("List domains")
             .answers(200, shape::paginated(response())),
-        Endpoint::new(Method::GET, "domains/{pulp_id}/", "domains_read", |cx| async move {
-            let row = domain::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
-            let row = row.ok_or_else(|| crate::api::not_found("Domain"))?;
-            Ok(cx.object(StatusCode::OK, read(&cx, &row)?))
-        })
-        .of_object("domains/{pulp_id}/", "domain_href")
-        .tagged("Domains")
-        .about("Inspect a domain")
-        .selectable()
-        .answers(200, response()),
+        one_of::<domain::Entity>("domains/{pulp_id}/", "domains_read", ("domain_href", "Domain"), read)
+            .tagged("Domains")
+            .about("Inspect a domain")
+            .answers(200, response()),
     ]
 }
 

@@ -20,8 +20,8 @@ pub(crate) mod workers;
 
 use std::sync::Arc;
 
-use axum::http::Method;
-use sea_orm::EntityTrait;
+use axum::http::{Method, StatusCode};
+use sea_orm::{EntityTrait, PrimaryKeyTrait};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -76,6 +76,20 @@ where
         }
     });
     endpoint.listed(&filters)
+}
+
+/// `GET` of one row of a table, as `read` has it: at `path`, whose object a call names by the parameter `href`. `model` is what
+/// a row that is not there is called.
+fn one_of<E>(path: &str, id: &str, (href, model): (&str, &'static str), read: Read<E::Model>) -> Endpoint
+where
+    E: EntityTrait<Model: Send + Sync, PrimaryKey: PrimaryKeyTrait<ValueType = Uuid>>,
+{
+    let endpoint = Endpoint::new(Method::GET, path, id, move |cx| async move {
+        let row = E::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
+        let row = row.ok_or_else(|| super::not_found(model))?;
+        Ok(cx.object(StatusCode::OK, read(&cx, &row)?))
+    });
+    endpoint.of_object(path, href).selectable()
 }
 
 /// An object as clients read it: its identity, then its body.

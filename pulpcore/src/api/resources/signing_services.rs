@@ -1,12 +1,10 @@
 //! Signing services, to be looked at: `pulp-server signing-services` makes and removes them (see [`crate::signing`]).
 
-use axum::http::{Method, StatusCode};
-use sea_orm::EntityTrait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{list_of, object};
+use super::{list_of, object, one_of};
 use crate::api::endpoint::Endpoint;
 use crate::api::filters::Filters;
 use crate::api::reader::Reader;
@@ -41,15 +39,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .tagged(TAG)
         .about("List signing services")
         .answers(200, shape::paginated(response())),
-        Endpoint::new(Method::GET, ONE, "signing_services_read", |cx| async move {
-            let row = signing_service::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
-            let row = row.ok_or_else(|| crate::api::not_found("SigningService"))?;
-            Ok(cx.object(StatusCode::OK, read(&cx.reader(), &row)?))
-        })
-        .of_object(ONE, "signing_service_href")
+        one_of::<signing_service::Entity>(
+            ONE,
+            "signing_services_read",
+            ("signing_service_href", "SigningService"),
+            |cx, row| read(&cx.reader(), row),
+        )
         .tagged(TAG)
         .about("Inspect a signing service")
-        .selectable()
         .answers(200, response()),
     ]
 }

@@ -1,12 +1,10 @@
 //! Task schedules: what is dispatched again and again, to be looked at. Code makes them, see [`crate::plugin::Scheduled`].
 
-use axum::http::{Method, StatusCode};
-use sea_orm::EntityTrait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{list_of, object};
+use super::{list_of, object, one_of};
 use crate::api::bodies::Timestamp;
 use crate::api::endpoint::Endpoint;
 use crate::api::filters::Filters;
@@ -47,15 +45,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .tagged(TAG)
         .about("List task schedules")
         .answers(200, shape::paginated(response())),
-        Endpoint::new(Method::GET, ONE, "task_schedules_read", |cx| async move {
-            let row = task_schedule::Entity::find_by_id(cx.id()?).one(cx.app.db.read()).await?;
-            let row = row.ok_or_else(|| crate::api::not_found("TaskSchedule"))?;
-            Ok(cx.object(StatusCode::OK, read(&cx.reader(), &row)?))
-        })
-        .of_object(ONE, "task_schedule_href")
+        one_of::<task_schedule::Entity>(
+            ONE,
+            "task_schedules_read",
+            ("task_schedule_href", "TaskSchedule"),
+            |cx, row| read(&cx.reader(), row),
+        )
         .tagged(TAG)
         .about("Inspect a task schedule")
-        .selectable()
         .answers(200, response()),
     ]
 }
