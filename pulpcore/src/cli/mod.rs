@@ -10,6 +10,7 @@ mod plugins;
 mod serve;
 mod settings;
 mod signing_services;
+mod table;
 mod tasks;
 
 use std::io::{self, Write};
@@ -135,8 +136,12 @@ fn say(text: impl std::fmt::Display) -> Result<()> {
     }
 }
 
-/// The settings' database, for a command that works on what a server has written there.
+/// The settings' database, for a command that works on what a server has written there: who looks in the wrong folder does not
+/// want a new one.
 async fn open(settings: &Settings) -> Result<Db> {
+    if let Some(path) = server::database_file(settings).filter(|path| !path.exists()) {
+        return Err(Error::Config(format!("there is no database {}: is this the right --data-dir?", path.display())));
+    }
     let db = server::connect(settings).await?;
     match migrate::check(&db, server::apps()).await?.is_empty() {
         true => Ok(db),

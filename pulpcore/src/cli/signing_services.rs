@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Places, block_on, say, tasks};
+use super::table::table;
+use super::{Places, block_on, open, say};
 use crate::error::Result;
 use crate::models::signing_service;
 use crate::signing::{self, Means};
@@ -64,7 +65,7 @@ impl SigningServices {
     pub(super) fn run(self, places: &Places) -> Result<()> {
         let settings = places.load()?.settings;
         block_on(async {
-            let db = tasks::open(&settings).await?;
+            let db = open(&settings).await?;
             match self {
                 Self::Add(add) => {
                     let limit = Duration::from_secs(settings.signing_timeout);
@@ -115,6 +116,6 @@ impl List {
             [row.name.clone(), row.pubkey_fingerprint.clone(), by.clone()]
         };
         let rows: Vec<[String; 3]> = services.iter().map(row).collect();
-        tasks::text::table(["NAME", "KEY", "BY"], &rows)
+        table(["NAME", "KEY", "BY"], &rows)
     }
 }

@@ -8,16 +8,14 @@ mod find;
 mod list;
 mod purge;
 mod show;
-pub(super) mod text;
+mod text;
 mod why;
 
 use clap::{Args, Subcommand};
 
-use super::{Places, block_on, say};
-use crate::db::Db;
-use crate::error::{Error, Result};
+use super::{Places, block_on, open, say};
+use crate::error::Result;
 use crate::server;
-use crate::settings::Settings;
 
 /// `tasks …`.
 #[derive(Debug, Subcommand)]
@@ -60,16 +58,6 @@ impl Tasks {
             }
             db.close().await
         })
-    }
-}
-
-/// The database that is there: who looks in the wrong folder does not want a new one.
-pub(super) async fn open(settings: &Settings) -> Result<Db> {
-    match server::database_file(settings) {
-        Some(path) if !path.exists() => {
-            Err(Error::Config(format!("there is no database {}: is this the right --data-dir?", path.display())))
-        }
-        _ => super::open(settings).await,
     }
 }
 

@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 
 use super::{show, text};
+use crate::cli::table::table;
 use crate::db::{Db, now};
 use crate::error::Result;
 use crate::models::{state, task};
@@ -68,6 +69,6 @@ impl List {
             [row.pulp_id.to_string(), row.state, age, row.task_type, row.name]
         });
         let rows: Vec<[String; 5]> = rows.collect();
-        Ok(text::table(["ID", "STATE", "AGE", "TYPE", "NAME"], &rows))
+        Ok(table(["ID", "STATE", "AGE", "TYPE", "NAME"], &rows))
     }
 }

@@ -15,9 +15,11 @@ use super::purge::Purge;
 use super::show::Show;
 use super::why::Why;
 use super::*;
+use crate::db::Db;
 use crate::models::{app_status, state, task};
 use crate::plugin::Locks;
 use crate::sample::{Sample, on_both};
+use crate::settings::Settings;
 use crate::tasking::Worker;
 
 /// A line behind `tasks`, read as on a terminal.

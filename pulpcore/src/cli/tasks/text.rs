@@ -1,22 +1,6 @@
-//! Text for a terminal: columns, ages.
+//! Text for a terminal: ages.
 
 use time::{Duration, OffsetDateTime};
-
-/// Rows as aligned columns under their names; nothing is cut off.
-pub(in crate::cli) fn table<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = names.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |cells: &[String; N]| {
-        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let header = line(&names.map(str::to_owned));
-    std::iter::once(header).chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
-}
 
 /// How long ago something was, in its two largest units: `12s`, `3m 5s`, `2h 30m`, `4d 1h`.
 pub(super) fn age(since: OffsetDateTime, now: OffsetDateTime) -> String {
@@ -56,11 +40,5 @@ mod tests {
         ] {
             assert_eq!(span(Duration::seconds(seconds)), text);
         }
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_what_stands_in_them() {
-        let rows = [["1".to_owned(), "a longer one".to_owned()], ["22".to_owned(), String::new()]];
-        assert_eq!(table(["ID", "NAME"], &rows), "ID  NAME\n1   a longer one\n22");
     }
 }
