@@ -43,7 +43,7 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use self::openpgp::SecretKey;
-pub use self::openpgp::{BadKeys, PublicKeys, Unproven};
+pub use self::openpgp::{BadKeys, LONGEST_SIGNATURE, PublicKeys, Unproven};
 use self::script::Script;
 pub(crate) use self::services::all;
 pub use self::services::{Means, add, remove};
@@ -88,7 +88,7 @@ pub async fn sign(
 ///
 /// # Errors
 /// [`Error::Invalid`] on `field` if there is none that makes detached signatures.
-pub async fn find(
+async fn find(
     db: &impl ConnectionTrait,
     service: &Ref<signing_service::Entity>,
     field: &str,

@@ -17,7 +17,7 @@ use pgp::types::{
 /// No text with keys is longer, in bytes.
 pub(crate) const LONGEST_KEYS: usize = 1 << 20;
 /// No signature is longer, in bytes.
-pub(crate) const LONGEST_SIGNATURE: usize = 1 << 16;
+pub const LONGEST_SIGNATURE: usize = 1 << 16;
 
 /// No more keys of a text are read.
 const MOST_KEYS: usize = 100;

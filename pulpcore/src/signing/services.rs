@@ -14,7 +14,6 @@ use super::signature;
 use crate::db::{Db, now};
 use crate::error::{Error, Result};
 use crate::models::signing_service;
-use crate::storage::Room;
 
 /// How a service signs.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ pub async fn add(db: &Db, name: &str, means: &Means, limit: Duration) -> Result<
         return Err(taken(name));
     }
     let row = row(name, means)?;
-    let room = Room::within(&std::env::temp_dir())?;
+    let room = tempfile::tempdir()?;
     let file = room.path().join("sample");
     std::fs::write(&file, SAMPLE)?;
     let signed = signature(&row, &file, limit, "").await;

@@ -55,7 +55,6 @@ pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
-pub(crate) use self::room::Room;
 use self::{cloud::Cloud, folder::Folder, remote::Remote, spool::Spool};
 use crate::error::{Error, Result};
 use crate::settings::StorageSettings;

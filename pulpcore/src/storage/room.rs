@@ -1,38 +1,27 @@
 //! A folder of its own for a while: for programs that want files with names.
 
-use std::any::Any;
-use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use uuid::Uuid;
+use tempfile::{Builder, TempDir};
 
 use super::Storage;
-use super::spool::Spool;
+use super::spool::{Own, Spool};
 use crate::error::Result;
 
 /// A folder that nobody else looks into. Dropping it removes it, with all that is in it.
 pub(crate) struct Room {
-    path: PathBuf,
-    /// Keeps the folder around it, if that goes with its last user.
-    _around: Option<Arc<dyn Any + Send + Sync>>,
+    folder: TempDir,
+    /// The folder around it, which goes with its last user.
+    _around: Arc<Own>,
 }
 
 impl Room {
-    /// A folder in a folder that is there.
-    pub(crate) fn within(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(format!("pulp-{}", Uuid::now_v7()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        // Whoever works in it may be elsewhere.
-        let path = fs::canonicalize(path)?;
-        Ok(Self { path, _around: None })
-    }
-
     /// Where it is: an absolute path.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 }
 
@@ -48,20 +37,10 @@ impl Storage {
 }
 
 fn within(spool: &Spool) -> io::Result<Room> {
-    let own = spool.own()?;
-    let mut room = Room::within(own.folder())?;
-    room._around = Some(own);
-    Ok(room)
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path)
-            && error.kind() != ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "a temporary folder stays until the next start");
-        }
-    }
+    let around = spool.own()?;
+    // Whoever works in it may be elsewhere.
+    let folder = Builder::new().prefix("pulp-").tempdir_in(fs::canonicalize(around.folder())?)?;
+    Ok(Room { folder, _around: around })
 }
 
 #[cfg(test)]
