@@ -17,6 +17,13 @@ use super::source::Source;
 use super::text::{attribute_of_document, element, end, push_text};
 use super::{BadMetadata, bad};
 
+/// Where it stands in a repository.
+pub const REPOMD: &str = "repodata/repomd.xml";
+/// Its signature, detached and in ASCII armour.
+pub const SIGNATURE: &str = "repodata/repomd.xml.asc";
+/// The public key that proves the signature.
+pub const KEY: &str = "repodata/repomd.xml.key";
+
 /// The largest file of this kind, in bytes; real ones have some thousand.
 pub const LARGEST: u64 = 8 * 1024 * 1024;
 

@@ -19,7 +19,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{JoinType, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-use super::{KEY, SIGNATURE};
+use crate::metadata::repomd::{KEY, SIGNATURE};
 use crate::models::{RpmPublication, publication as published};
 
 /// The name of the file.

@@ -18,7 +18,7 @@ use pulpcore::signing;
 use sea_orm::entity::prelude::*;
 
 use crate::compression::Compression;
-use crate::metadata::repomd::{Record, Repomd};
+use crate::metadata::repomd::{KEY, REPOMD, Record, Repomd, SIGNATURE};
 use crate::metadata::repository::{ChecksumKind, Options};
 use crate::models::{Package, package};
 use crate::serializers::CompressionType;
@@ -26,13 +26,6 @@ use crate::tasks::publish::How;
 
 use self::choice::Chosen;
 use self::writing::Written;
-
-/// What names all other metadata.
-const REPOMD: &str = "repodata/repomd.xml";
-/// Its signature, detached.
-const SIGNATURE: &str = "repodata/repomd.xml.asc";
-/// The public key that proves the signature.
-const KEY: &str = "repodata/repomd.xml.key";
 
 /// How many packages are read from the database at a time: each may have a list of thousands of files.
 const PAGE: usize = 200;

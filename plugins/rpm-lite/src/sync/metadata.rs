@@ -11,9 +11,9 @@ use pulpcore::sync::download::{Downloader, Request, fetch};
 use pulpcore::tasking::Progress;
 
 use super::bad;
-use super::place::{Place, REPOMD};
+use super::place::Place;
 use super::signature::Proven;
-use crate::metadata::repomd::{Record, Repomd};
+use crate::metadata::repomd::{REPOMD, Record, Repomd};
 
 /// No file of metadata is longer, in bytes, as it is sent.
 const LONGEST: u64 = 8 << 30;

@@ -14,8 +14,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::metadata::Metadata;
-use super::place::{Place, REPOMD};
+use super::place::Place;
 use super::taking::Locations;
+use crate::metadata::repomd::{KEY, REPOMD, SIGNATURE};
 use crate::models::{Package, RpmPublication, package, publication, repository};
 
 /// Files beside `repomd.xml` that are mirrored if they are there: its signature, and the key of that.
@@ -26,15 +27,17 @@ pub(crate) async fn signatures(
     session: &Session,
     place: &Place,
     proven: Option<Bytes>,
-) -> Result<Vec<(String, Bytes)>> {
+) -> Result<Vec<(&'static str, Bytes)>> {
     let mut found = Vec::new();
-    for suffix in [".asc", ".key"] {
-        let path = format!("{REPOMD}{suffix}");
-        if let Some(signature) = proven.as_ref().filter(|_| suffix == ".asc") {
-            found.push((path, signature.clone()));
-            continue;
+    let absent = match proven {
+        Some(signature) => {
+            found.push((SIGNATURE, signature));
+            &[KEY][..]
         }
-        let request = Request::get(place.url(&path)?);
+        None => &[SIGNATURE, KEY],
+    };
+    for path in absent.iter().copied() {
+        let request = Request::get(place.url(path)?);
         match fetch(session.downloader(), request, |download| download.bytes(1 << 20)).await {
             Ok(bytes) => found.push((path, bytes)),
             Err(Error::Upstream { problem: Upstream::Status(400..=499), .. }) => {}
@@ -57,13 +60,13 @@ pub(crate) async fn publish(
     repository: &repository::Model,
     metadata: Metadata,
     locations: Locations,
-    extras: Vec<(String, Bytes)>,
+    extras: Vec<(&'static str, Bytes)>,
 ) -> Result<()> {
-    let signed = extras.iter().any(|(path, _)| path.ends_with(".asc"));
+    let signed = extras.iter().any(|(path, _)| *path == SIGNATURE);
     let mut publisher = Publisher::new(cx, version.clone());
     publisher.add(REPOMD, stream::iter([Ok(metadata.bytes.clone())])).await?;
     for (path, bytes) in extras {
-        publisher.add(&path, stream::iter([Ok(bytes)])).await?;
+        publisher.add(path, stream::iter([Ok(bytes)])).await?;
     }
     let mut listed = HashSet::new();
     for record in &metadata.repomd.records {

@@ -6,10 +6,7 @@ use pulpcore::sync::download::{Downloader, Request, fetch};
 use url::Url;
 
 use super::bad;
-use crate::metadata::repomd;
-
-/// Below a repository's URL.
-pub(crate) const REPOMD: &str = "repodata/repomd.xml";
+use crate::metadata::repomd::{self, REPOMD};
 
 /// No list of mirrors is longer, in bytes.
 const LONGEST_LIST: usize = 1 << 20;

@@ -4,16 +4,14 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use pulpcore::error::{Error, Result, Upstream};
-use pulpcore::signing::PublicKeys;
+use pulpcore::signing::{LONGEST_SIGNATURE, PublicKeys};
 use pulpcore::sync::download::{Downloader, Request, fetch};
 
 use super::bad;
-use super::place::{Place, REPOMD};
+use super::place::Place;
 use super::reading::apart;
+use crate::metadata::repomd::SIGNATURE;
 use crate::models::remote;
-
-/// No signature is longer, in bytes.
-const LONGEST: usize = 1 << 16;
 
 /// How often a repository may change between its `repomd.xml` and the signature of that.
 const ATTEMPTS: usize = 3;
@@ -56,8 +54,8 @@ pub(crate) async fn proven(
 
 /// The signature of a `repomd.xml`, if it holds.
 async fn signature(downloader: &dyn Downloader, place: &Place, keys: &PublicKeys, repomd: &Bytes) -> Result<Bytes> {
-    let url = place.url(&format!("{REPOMD}.asc"))?;
-    let signature = fetch(downloader, Request::get(&url), |download| download.bytes(LONGEST)).await;
+    let url = place.url(SIGNATURE)?;
+    let signature = fetch(downloader, Request::get(&url), |download| download.bytes(LONGEST_SIGNATURE)).await;
     let signature = signature.map_err(|error| match error {
         Error::Upstream { problem: Upstream::Status(403 | 404 | 410), .. } => {
             bad(&url, "there is no signature of the metadata, and 'metadata_public_key' of the remote asks for one")
