@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use pulpcore::testkit::peak_memory;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -49,13 +50,11 @@ impl Peer {
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let id = self.process.id().with_context(|| format!("{} has ended", self.name))?;
         let workers = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        let mut kib = 0;
-        for id in workers.split_whitespace().chain([&*id.to_string()]) {
-            let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc")?;
-            kib += line.trim().trim_end_matches("kB").trim().parse::<u64>()?;
+        let mut held = peak_memory(id)?;
+        for worker in workers.split_whitespace() {
+            held += peak_memory(worker.parse()?)?;
         }
-        Ok(kib * 1024)
+        Ok(held)
     }
 
     /// Stops it.

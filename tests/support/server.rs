@@ -89,13 +89,10 @@ impl Server {
         Api::new(&self.address, Self::ADMIN)
     }
 
-    /// The most memory that the process has held at a time, in bytes: `VmHWM` in proc(5).
+    /// The most memory that the process has held at a time, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let id = self.process.id().context("the server has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc")?;
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib * 1024)
+        Ok(pulpcore::testkit::peak_memory(id)?)
     }
 
     /// The folder of everything that the server keeps.

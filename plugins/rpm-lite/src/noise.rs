@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use pulpcore::testkit::peak_memory;
+
 /// By how much the process may grow over a test, in bytes: what is damaged has some kilobytes.
 const MOST_MEMORY: u64 = 64 << 20;
 
@@ -69,13 +71,13 @@ impl Noise {
 /// The rounds of a test: `few` of them in the suite.
 pub(crate) fn rounds(few: usize) -> impl Iterator<Item = usize> {
     let time = setting("PULP_FUZZ_SECONDS").map(Duration::from_secs);
-    let (began, before) = (Instant::now(), peak_memory());
+    let (began, before) = (Instant::now(), held());
     (0..).take_while(move |round| {
         let Some(time) = time else { return *round < few };
         if round % LOOK != 0 {
             return true;
         }
-        let grown = peak_memory().saturating_sub(before);
+        let grown = held().saturating_sub(before);
         assert!(grown <= MOST_MEMORY, "the process has grown by {grown} bytes in {round} rounds");
         let goes_on = began.elapsed() < time;
         if !goes_on {
@@ -85,9 +87,7 @@ pub(crate) fn rounds(few: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The most memory that the process has held at a time, in bytes: `VmHWM` in proc(5), 0 where there is none.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0) * 1024
+/// The most memory that this process has held at a time, in bytes; 0 where the system does not tell.
+fn held() -> u64 {
+    peak_memory(std::process::id()).unwrap_or(0)
 }

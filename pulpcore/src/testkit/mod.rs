@@ -9,6 +9,7 @@
 //! - [`fixture`]: [`FixtureServer`], an HTTP server that plays a remote.
 //! - [`faults`]: [`Fault`], the ways in which that remote can fail.
 //! - `s3` (feature `testkit-s3`): `S3Server`, an object store, and `both_databases_on_s3!`.
+//! - [`peak_memory`]: how much a process has held.
 //! - [`OpenPgpKey`]: what signs, made for one test.
 //! - [`postgres`]: [`Database`], a fresh PostgreSQL database for one test, on a cluster that all test processes share.
 
@@ -20,6 +21,7 @@ mod edge;
 mod events;
 pub mod faults;
 pub mod fixture;
+mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "testkit-s3")]
@@ -31,6 +33,7 @@ pub use self::answer::{Answer, Ended};
 #[cfg(feature = "postgres")]
 pub use self::edge::TestEdge;
 pub use self::events::Events;
+pub use self::memory::peak_memory;
 #[cfg(feature = "testkit-s3")]
 pub use self::s3::S3Server;
 pub use self::server::{Backend, TestPulp};

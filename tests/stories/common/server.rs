@@ -149,10 +149,7 @@ impl Server {
     /// The most memory that it has taken so far, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let id = self.process.id().context("the server has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the system tells the peak")?;
-        let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib << 10)
+        Ok(pulpcore::testkit::peak_memory(id)?)
     }
 
     /// What a `GET` of a path is answered with, as this user or as nobody.
