@@ -1,16 +1,14 @@
 """The rpm plugin by the bindings that are made of the original's API: every object that comes back is checked by them."""
 
 import json
-import os
 import pathlib
 import sys
 
+import bindings
+from bindings import ended
 from pulpcore.client import pulp_rpm, pulpcore
 
-user, password = os.environ["LOGIN"].split(":")
-settings = {"host": os.environ["URL"], "username": user, "password": password}
-client = pulp_rpm.ApiClient(pulp_rpm.Configuration(**settings))
-tasks = pulpcore.TasksApi(pulpcore.ApiClient(pulpcore.Configuration(**settings)))
+client = bindings.client(pulp_rpm)
 
 repositories = pulp_rpm.RepositoriesRpmApi(client)
 versions = pulp_rpm.RepositoriesRpmVersionsApi(client)
@@ -21,15 +19,6 @@ packages = pulp_rpm.ContentPackagesApi(client)
 advisories = pulp_rpm.ContentAdvisoriesApi(client)
 groups = pulp_rpm.ContentPackagegroupsApi(client)
 modules = pulp_rpm.ContentModulemdsApi(client)
-
-
-def ended(answer):
-    """Waits for a task, which does what it was to do."""
-    task = tasks.read(answer.task)
-    while task.state in ("waiting", "running", "canceling"):
-        task = tasks.read(answer.task)
-    assert task.state == "completed", task
-    return task
 
 
 def held(repository):
@@ -111,7 +100,7 @@ ended(repositories.modify(few.pulp_href, pulp_rpm.RepositoryAddRemoveContent(rem
 assert held(few) == [("bear", "4.2")], held(few)
 body = pulp_rpm.PrunePackages(repo_hrefs=[zoo.pulp_href], keep_days=0)
 group = pulp_rpm.RpmPruneApi(client).prune_packages(body).task_group
-groups_of_tasks = pulpcore.TaskGroupsApi(pulpcore.ApiClient(pulpcore.Configuration(**settings)))
+groups_of_tasks = pulpcore.TaskGroupsApi(bindings.core)
 while (state := groups_of_tasks.read(group)).waiting or state.running or not state.all_tasks_dispatched:
     pass
 assert state.completed == len(state.tasks), state
