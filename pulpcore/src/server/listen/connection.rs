@@ -132,15 +132,15 @@ struct Front {
 impl Front {
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
         let turn = self.pulse.begins();
-        let patience = self.bounds.stall;
-        let mut request = request.map(|body| incoming(body, patience));
+        let (mut request, unwanted) = incoming(request, self.bounds.stall);
         if let Some(certificate) = self.certificate {
             request.extensions_mut().insert(certificate);
         }
         if let Some(direct) = self.direct {
             request.extensions_mut().insert(direct);
         }
-        let response = self.router.call(request).await?;
+        let mut response = self.router.call(request).await?;
+        unwanted.tell(response.headers_mut());
         Ok(response.map(|body| Answer::new(body, turn)))
     }
 }

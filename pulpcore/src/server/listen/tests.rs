@@ -137,6 +137,27 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     assert!(rest(&mut stream).await.starts_with("http/1.1 400"));
 }
 
+#[tokio::test]
+async fn a_body_that_nobody_wants_takes_neither_the_answer_away_nor_the_connection() {
+    let door = Door::open(Router::new().route("/", post(async || "no").get(async || "hello"))).await;
+    let mut stream = door.connect().await;
+    let post =
+        |length: u64, more: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{more}\r\n");
+    let size = 8 << 20;
+    stream.write_all(post(size, "").as_bytes()).await.unwrap();
+    assert!(!until(&mut stream, "no").await.contains("connection: close"));
+    stream.write_all(&vec![b'x'; size as usize]).await.unwrap();
+    stream.write_all(GET).await.unwrap();
+    until(&mut stream, "hello").await;
+    // One that would take too long to come ends the connection, and the client is told.
+    stream.write_all(post(1 << 30, "").as_bytes()).await.unwrap();
+    assert!(until(&mut stream, "no").await.contains("connection: close"));
+    // Who asks first is not waited for.
+    let mut stream = door.connect().await;
+    stream.write_all(post(5, "Expect: 100-continue\r\n").as_bytes()).await.unwrap();
+    assert!(rest(&mut stream).await.ends_with("no"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_of_what_it_asked_for_is_cut() {
     let endless = get(async || {
