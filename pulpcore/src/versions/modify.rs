@@ -84,12 +84,14 @@ impl Modification {
             version.remove(&ids("remove_content_units", &self.remove_content_units)?).await?;
         }
         version.add(&add).await?;
-        let made = version.complete().await?;
-        commit(cx, tx, made.as_ref()).await?;
-        if let Some(version) = &made {
-            created(cx, version).await?;
-        }
-        Ok(made)
+        let Some(made) = version.complete().await? else {
+            // Nothing is left of it, so nobody has to be asked or waited for.
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        commit(cx, tx, Some(&made)).await?;
+        created(cx, &made).await?;
+        Ok(Some(made))
     }
 
     fn removes_all(&self) -> bool {
