@@ -1,16 +1,14 @@
 //! How tasks end: their state, their locks, their unfinished reports and their staged content, in one transaction.
 
-use std::collections::HashSet;
-
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::events::{self, Event, STATE};
-use super::leave::leave;
+use super::leave::{complete, leave};
 use super::locks;
-use crate::db::{WriteTx, among, keys, now, rows, storable};
+use crate::db::{WriteTx, now, storable};
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, state, task};
 use crate::versions::staging;
@@ -62,16 +60,21 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
     let ids: Vec<Uuid> = tasks.iter().map(|(id, _)| *id).collect();
     locks::turn_of(tx, &ids).await?;
 
-    let well = completed(tx, tasks, from).await?;
-    for (id, ended) in tasks {
-        if let Ended::Completed(None) = ended {
-            if well.contains(id) {
-                freed.states.push((*id, state::COMPLETED));
-                told.extend(events::seal(*id));
-                told.push(Event::state(*id, state::COMPLETED));
-            }
-            continue;
+    let well = |ended: &Ended| matches!(ended, Ended::Completed(None));
+    let (well, others): (Vec<_>, Vec<_>) = tasks.iter().partition(|(_, ended)| well(ended));
+    let mut all = Vec::new();
+    if !well.is_empty() {
+        let left = complete(tx, &well.into_iter().map(|(id, _)| *id).collect::<Vec<_>>(), from).await?;
+        for id in left.ended {
+            freed.states.push((id, state::COMPLETED));
+            told.extend(events::seal(id));
+            told.push(Event::state(id, state::COMPLETED));
         }
+        freed.ready += left.ready;
+        all.extend(left.told);
+    }
+    let completed = freed.states.len();
+    for (id, ended) in others {
         let (state, error, result) = match ended {
             Ended::Completed(result) => (state::COMPLETED, None, result.clone()),
             Ended::Failed(error) => (state::FAILED, Some(error.clone()), None),
@@ -99,33 +102,11 @@ pub(super) async fn end_untold(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&s
             told.push(last.event(*id));
         }
     }
-    let (ready, mut all) = leave(tx, &freed.states).await?;
-    freed.ready += ready;
+    let left = leave(tx, &freed.states[completed..]).await?;
+    freed.ready += left.ready;
+    all.extend(left.told);
     all.extend(told);
     Ok((freed, all))
-}
-
-/// Writes the ends of those that completed and returned nothing, which is most of them, at once; gives their keys.
-async fn completed(tx: &WriteTx, tasks: &[(Uuid, Ended)], from: &[&str]) -> Result<HashSet<Uuid>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        pulp_id: Uuid,
-    }
-    let well: Vec<Uuid> =
-        tasks.iter().filter(|(_, ended)| matches!(ended, Ended::Completed(None))).map(|(id, _)| *id).collect();
-    if well.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let backend = tx.get_database_backend();
-    let sql = format!(
-        "UPDATE core_task SET state = '{}', finished_at = $2, pulp_last_updated = $2 WHERE {} AND state IN ('{}') \
-         RETURNING pulp_id",
-        state::COMPLETED,
-        among(backend, "pulp_id", "$1"),
-        from.join("', '")
-    );
-    let written: Vec<Row> = rows(&**tx, &sql, vec![keys(backend, well).into(), now().into()]).await?;
-    Ok(written.into_iter().map(|row| row.pulp_id).collect())
 }
 
 /// The last state of a task.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -17,6 +18,10 @@ use crate::models::task;
 
 /// Ends that are written in one transaction: their resources are locked one by one.
 const AT_ONCE: usize = 64;
+
+/// How long a task that has ended, or a worker that is free, waits for others. A turn costs much the same for one and for
+/// many.
+pub(super) const GATHER: Duration = Duration::from_millis(2);
 
 /// How long it is until the database is asked again that has refused something.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -38,6 +43,10 @@ impl Ends {
 
     pub(super) fn is_empty(&self) -> bool {
         self.unwritten.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.unwritten.len()
     }
 
     /// A turn with the queue: writes some of them, and takes tasks for the workers that are `free`.
@@ -104,17 +113,26 @@ impl Writer {
 }
 
 async fn write(mut ends: Ends, mut given: mpsc::Receiver<(Uuid, Ended)>, patience: Duration) {
-    let mut failing = None;
+    let (mut failing, mut usual) = (None, 1);
     loop {
-        while let Ok((task, ended)) = given.try_recv() {
-            ends.push(task, ended);
-        }
         if ends.is_empty() {
             match given.recv().await {
                 Some((task, ended)) => ends.push(task, ended),
                 None => return,
             }
         }
+        while let Ok((task, ended)) = given.try_recv() {
+            ends.push(task, ended);
+        }
+        // As many as the last time are likely to come.
+        let over = (Instant::now() + GATHER).into();
+        while ends.len() < usual {
+            match timeout_at(over, given.recv()).await {
+                Ok(Some((task, ended))) => ends.push(task, ended),
+                _ => break,
+            }
+        }
+        usual = ends.len().min(AT_ONCE);
         if ends.turn(&[]).await.is_ok() {
             failing = None;
             continue;

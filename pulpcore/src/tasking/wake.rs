@@ -15,6 +15,9 @@ pub(crate) struct Wakes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// Which messages are its own.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "nobody else is there"))]
+    process: Uuid,
     ready: watch::Sender<u64>,
     news: watch::Sender<u64>,
     /// What other processes are to hear, if there may be others.
@@ -34,6 +37,7 @@ impl Wakes {
     /// `shared`: whether there may be other processes.
     pub(super) fn new(shared: bool) -> Self {
         Self(Arc::new(Inner {
+            process: Uuid::now_v7(),
             ready: watch::Sender::new(0),
             news: watch::Sender::new(0),
             outbox: shared.then(Mutex::default),
@@ -106,8 +110,10 @@ mod postgres {
     use crate::tasking::Queue;
 
     const CHANNEL: &str = "pulp_tasks";
-    const READY: &str = "ready";
-    const NEWS: &str = "news";
+    // Followed by the process that says it.
+    const READY: &str = "ready ";
+    const NEWS: &str = "news ";
+    // Followed by the task.
     const CANCEL: &str = "cancel ";
     /// Between two messages of one process: what comes closer together is told together.
     const PAUSE: Duration = Duration::from_millis(5);
@@ -123,8 +129,9 @@ mod postgres {
     pub(crate) async fn post(queue: &Queue) -> Result<()> {
         let Outbox { ready, news, canceled } = queue.wakes.take();
         let mut messages: Vec<Value> = canceled.into_iter().map(|id| format!("{CANCEL}{id}").into()).collect();
-        messages.extend(ready.then(|| READY.into()));
-        messages.extend(news.then(|| NEWS.into()));
+        let process = queue.wakes.0.process;
+        let kinds = [(ready, READY), (news, NEWS)].into_iter().filter(|(is_said, _)| *is_said);
+        messages.extend(kinds.map(|(_, kind)| format!("{kind}{process}").into()));
         let sql = "SELECT pg_notify($1, value) FROM jsonb_array_elements_text($2)";
         exec(queue.db.read(), sql, vec![CHANNEL.into(), Value::Array(messages).into()]).await?;
         Ok(())
@@ -163,14 +170,16 @@ mod postgres {
         bump(&inner.ready);
         bump(&inner.news);
         while let Some(message) = listener.try_recv().await? {
-            match message.payload() {
+            let Some(at) = message.payload().find(' ') else { continue };
+            let (kind, id) = message.payload().split_at(at + 1);
+            let Ok(id) = Uuid::parse_str(id) else { continue };
+            match kind {
+                // It was told at once.
+                READY | NEWS if id == inner.process => {}
                 READY => bump(&inner.ready),
                 NEWS => bump(&inner.news),
-                other => {
-                    if let Some(id) = other.strip_prefix(CANCEL).and_then(|id| Uuid::parse_str(id).ok()) {
-                        queue.interrupt(id);
-                    }
-                }
+                CANCEL => drop(queue.interrupt(id)),
+                _ => {}
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use super::claim;
 use super::cx::TaskCx;
 use super::diagnostics;
 use super::end::{Ended, failure};
-use super::ends::{Ends, Writer};
+use super::ends::{Ends, GATHER, Writer};
 use super::life::Listed;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -62,9 +62,6 @@ impl Worker {
     }
 }
 
-/// How long a task that has ended waits for others to end with it. A turn costs much the same for one and for many.
-const GATHER: Duration = Duration::from_millis(2);
-
 /// Tasks that began so recently may be short ones, which are worth waiting for.
 const YOUNG: Duration = Duration::from_millis(20);
 
@@ -81,6 +78,12 @@ struct Slots {
     ends: Ends,
     /// Who writes ends else.
     writer: Option<Writer>,
+    /// Whether there may be tasks to take: nobody asks the database for what the last answer ruled out.
+    hungry: bool,
+    /// When it was last asked.
+    asked: Instant,
+    /// Everybody who was free found something to do the last time: there is likely more.
+    plenty: bool,
 }
 
 impl Slots {
@@ -88,7 +91,19 @@ impl Slots {
         let (reports, reported) = mpsc::unbounded_channel();
         let (ends, patience) = (Ends::new(app.queue.clone()), Duration::from_secs(app.settings.worker_ttl));
         let writer = (!app.db.is_sqlite()).then(|| Writer::start(app.queue.clone(), free.len(), patience));
-        Self { app, stop, free, busy: HashMap::new(), reports, reported, ends, writer }
+        Self {
+            app,
+            stop,
+            free,
+            busy: HashMap::new(),
+            reports,
+            reported,
+            ends,
+            writer,
+            hungry: true,
+            asked: Instant::now(),
+            plenty: false,
+        }
     }
 
     async fn work(mut self) {
@@ -97,6 +112,7 @@ impl Slots {
         let mut ready = self.app.queue.wakes.watch_ready();
         let mut failing = None;
         loop {
+            self.hungry |= ready.has_changed().unwrap_or(false) || self.asked.elapsed() >= POLL;
             ready.borrow_and_update();
             while let Ok(report) = self.reported.try_recv() {
                 self.note(report);
@@ -104,13 +120,14 @@ impl Slots {
             let stopping = self.stop.is_cancelled();
             self.gather().await;
             let full = self.writer.as_ref().is_some_and(|writer| !writer.has_room());
-            let idle = !self.free.is_empty() && !stopping && !full;
+            let takes = !stopping && !full;
             pulse.turns();
-            let (succeeded, more) = self.turn(idle).await;
+            let succeeded = self.turn(takes).await;
             if stopping && self.busy.is_empty() && self.ends.is_empty() {
                 break;
             }
-            if more || !self.reported.is_empty() || (succeeded && !self.ends.is_empty()) {
+            let idle = takes && !self.free.is_empty();
+            if (idle && self.hungry && succeeded) || !self.reported.is_empty() || (succeeded && !self.ends.is_empty()) {
                 continue;
             }
             failing = if succeeded { None } else { failing.or_else(|| Some(Instant::now())) };
@@ -118,14 +135,15 @@ impl Slots {
                 tracing::error!("The database takes no ends of tasks; others will give them up.");
                 break;
             }
-            let idle = idle && !self.free.is_empty();
             pulse.waits(idle || !succeeded);
             tokio::select! {
                 Some(report) = self.reported.recv() => self.note(report),
-                _ = ready.changed(), if idle && succeeded => {}
+                _ = ready.changed(), if idle && succeeded => {
+                    self.hungry = true;
+                }
                 () = room(self.writer.as_ref()), if full => {}
                 () = self.stop.cancelled(), if !stopping => {}
-                () = tokio::time::sleep(POLL), if idle || !succeeded => {}
+                () = tokio::time::sleep_until((self.asked + POLL).into()), if idle || !succeeded => {}
             }
         }
         if let Some(writer) = self.writer {
@@ -136,12 +154,16 @@ impl Slots {
     /// Waits a moment for more tasks to end, if some may.
     async fn gather(&mut self) {
         let over = Instant::now() + GATHER;
-        while !self.ends.is_empty() && self.busy.values().any(|(_, since)| since.elapsed() < YOUNG) {
+        while self.has_use_for_more() && self.busy.values().any(|(_, since)| since.elapsed() < YOUNG) {
             match tokio::time::timeout_at(over.into(), self.reported.recv()).await {
                 Ok(Some(report)) => self.note(report),
                 _ => return,
             }
         }
+    }
+
+    fn has_use_for_more(&self) -> bool {
+        !self.ends.is_empty() || (self.plenty && (1..claim::AT_ONCE).contains(&self.free.len()))
     }
 
     fn patience(&self) -> Duration {
@@ -159,18 +181,24 @@ impl Slots {
         }
     }
 
-    /// One transaction with the queue, which takes tasks if somebody is `idle`; whether it succeeded, and whether there may be
-    /// more to take.
-    async fn turn(&mut self, idle: bool) -> (bool, bool) {
-        let free: &[Uuid] = if idle { &self.free } else { &[] };
-        match self.ends.turn(free).await {
-            Ok(claimed) => {
-                let many = claimed.len() == claim::AT_ONCE;
-                claimed.into_iter().for_each(|row| self.begin(row));
-                (true, many && !self.free.is_empty())
-            }
-            Err(_) => (false, false),
+    /// One transaction with the queue, if there is something to end or, as far as somebody `takes` tasks, to take; whether it
+    /// succeeded.
+    async fn turn(&mut self, takes: bool) -> bool {
+        // What ends may free what comes next.
+        let asks = takes && (self.hungry || !self.ends.is_empty());
+        let free: &[Uuid] = if asks { &self.free } else { &[] };
+        let most = free.len().min(claim::AT_ONCE);
+        let turn = self.ends.turn(free).await;
+        if most > 0 || turn.is_err() {
+            self.asked = Instant::now();
         }
+        let Ok(claimed) = turn else { return false };
+        if most > 0 {
+            self.plenty = claimed.len() == most;
+            self.hungry = self.plenty;
+        }
+        claimed.into_iter().for_each(|row| self.begin(row));
+        true
     }
 
     fn begin(&mut self, row: task::Model) {
