@@ -44,6 +44,12 @@ pub(super) fn choose(state: &State, asks: &[Ask], tolerant: bool, stop: &AtomicB
         conditions: RefCell::default(),
     };
     let packages = state.graph.packages.len();
+    // Where there is least to choose comes first: what is taken there may do for the others.
+    let mut asks = asks.to_vec();
+    asks.sort_by_cached_key(|ask| {
+        let any = state.graph.rules[ask.rule].any.iter();
+        (any.map(|wish| state.graph.wishes[*wish].providers.len()).sum::<usize>(), *ask)
+    });
     let requirements = asks.iter().enumerate().filter_map(|(nth, ask)| {
         let open = state.is_open(*ask).then(|| VersionSetId::from_index(packages + 1 + nth));
         provider.requirement(*ask, open)
