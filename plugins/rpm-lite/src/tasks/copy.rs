@@ -90,16 +90,18 @@ impl Task for Copy {
                 units.extend(held(&cx, &source, &named).await?);
                 units.extend(children::of(cx.db().read(), &source, &units).await?);
             }
-            plan.push(Copied { source, destination: entry.dest_repo.id, whole: entry.content.is_none(), units });
+            let base = base(cx.app(), entry).await?;
+            let whole = entry.content.is_none();
+            plan.push(Copied { source, destination: entry.dest_repo.id, base, whole, units });
         }
         if self.dependency_solving {
             solver::complete(&cx, &mut plan, self.dependency_upgrade).await?;
         }
-        for (copied, entry) in plan.into_iter().zip(&self.config) {
+        for copied in plan {
             let tx = cx.db().write().await?;
             let mut version = NewVersion::open(&tx, copied.destination).await?;
-            if let Some(base) = base(cx.app(), entry).await? {
-                version.start_from(&base).await?;
+            if let Some(base) = &copied.base {
+                version.start_from(base).await?;
             }
             if copied.whole {
                 version.add_selected(copied.source.content_ids()).await?;
@@ -121,6 +123,8 @@ pub(crate) struct Copied {
     pub(crate) source: repository_version::Model,
     /// To which repository.
     pub(crate) destination: Uuid,
+    /// With which version of it the copy begins, if not with the latest.
+    pub(crate) base: Option<repository_version::Model>,
     /// Whether everything is.
     pub(crate) whole: bool,
     /// The units, if not everything is.

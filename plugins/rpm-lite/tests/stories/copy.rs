@@ -2,17 +2,17 @@
 
 use pulp_rpm_lite::metadata::comps::{Comps, Group, GroupPackage};
 use pulpcore::both_databases;
-use pulpcore::testkit::TestPulp;
+use pulpcore::testkit::{Ended, TestPulp};
 use serde_json::{Value, json};
 
 use crate::common::{held, href, latest, packages, repository, set, synced};
 use crate::upstream::{Shelf, Upstream, parse, requiring};
 
-async fn find(pulp: &TestPulp, name: &str, version: &str) -> String {
+pub(crate) async fn find(pulp: &TestPulp, name: &str, version: &str) -> String {
     href(&pulp.get(&format!("content/rpm/packages/?name={name}&version={version}")).await.results()[0])
 }
 
-async fn copy(pulp: &TestPulp, source: &str, destination: &str, content: Value, more: Value) {
+pub(crate) async fn copy(pulp: &TestPulp, source: &str, destination: &str, content: Value, more: Value) -> Ended {
     let version = latest(pulp, source).await;
     let entry = match content {
         Value::Null => json!({ "source_repo_version": version, "dest_repo": destination }),
@@ -20,7 +20,7 @@ async fn copy(pulp: &TestPulp, source: &str, destination: &str, content: Value, 
     };
     let mut body = json!({ "config": [entry] });
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    pulp.post("rpm/copy/", body).await.accepted().await.completed();
+    pulp.post("rpm/copy/", body).await.accepted().await.completed()
 }
 
 async fn zoo(pulp: &TestPulp) -> String {

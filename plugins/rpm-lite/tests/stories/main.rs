@@ -9,6 +9,7 @@ mod objects;
 mod publish;
 mod retain;
 mod signing;
+mod solving;
 mod sync;
 mod uploads;
 mod upstream;

@@ -76,9 +76,18 @@ pub(crate) fn package(name: &str, version: &str, arch: &str) -> Package {
     }
 }
 
-/// The same with something that it requires.
+/// The same with something that it requires: `bees`, `bees >= 2`, or anything in parentheses.
 pub(crate) fn requiring(mut package: Package, names: &[&str]) -> Package {
-    let requirement = |name: &&str| Dependency { name: (*name).to_owned(), ..Dependency::default() };
+    let requirement = |text: &&str| match (text.starts_with('('), &text.split(' ').collect::<Vec<_>>()[..]) {
+        (false, [name, sign @ ("=" | ">="), version]) => Dependency {
+            name: (*name).to_owned(),
+            flags: Some(if *sign == "=" { "EQ" } else { "GE" }.to_owned()),
+            epoch: Some("0".to_owned()),
+            version: Some((*version).to_owned()),
+            ..Dependency::default()
+        },
+        _ => Dependency { name: (*text).to_owned(), ..Dependency::default() },
+    };
     package.requires = names.iter().map(requirement).collect();
     package
 }
