@@ -13,6 +13,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::db::{WriteTx, among, exec, keys, now, rows, rows_per_statement};
@@ -103,7 +104,8 @@ const IN_THE_WAY: &str = "(EXISTS (SELECT 1 FROM core_taskreservation mine JOIN 
      OR EXISTS (SELECT 1 FROM core_taskreservation mine JOIN core_taskreservation o \
        ON o.resource = mine.resource AND o.seq < mine.seq WHERE mine.task_id = core_task.pulp_id AND mine.exclusive))";
 
-/// Makes those of the tasks ready that nothing is in the way of any more; returns how many.
+/// Makes those of the tasks ready that nothing is in the way of any more; returns how many, with those that were ready before
+/// and that nobody could take while their rows were looked at.
 pub(super) async fn make_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
     let mut ready = 0;
     for tasks in tasks.chunks(rows_per_statement(1)) {
@@ -113,10 +115,15 @@ pub(super) async fn make_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
 }
 
 async fn make_some_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
+    let mut hidden = 0;
     if !tx.is_sqlite() {
-        let rows = task::Entity::find().select_only().column(task::Column::PulpId);
-        let rows = rows.filter(task::Column::PulpId.is_in(tasks.iter().copied())).order_by_asc(task::Column::Seq);
-        rows.lock_exclusive().into_tuple::<Uuid>().all(&**tx).await?;
+        let rows = task::Entity::find()
+            .select_only()
+            .columns([task::Column::State, task::Column::UnblockedAt])
+            .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+            .order_by_asc(task::Column::Seq);
+        let rows: Vec<(String, Option<OffsetDateTime>)> = rows.lock_exclusive().into_tuple().all(&**tx).await?;
+        hidden = rows.iter().filter(|(state, since)| state == state::WAITING && since.is_some()).count();
     }
     let ready = task::Entity::update_many()
         .col_expr(task::Column::UnblockedAt, Expr::value(now()))
@@ -126,5 +133,5 @@ async fn make_some_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
         .filter(Expr::cust(IN_THE_WAY).not())
         .exec(&**tx)
         .await?;
-    Ok(usize::try_from(ready.rows_affected).unwrap_or(usize::MAX))
+    Ok(usize::try_from(ready.rows_affected).unwrap_or(usize::MAX).saturating_add(hidden))
 }

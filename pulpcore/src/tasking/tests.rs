@@ -268,6 +268,27 @@ on_both!(workers_wake_up_for_every_task, |sample| {
     workers.await.unwrap().unwrap();
 });
 
+#[cfg(all(feature = "testkit", feature = "postgres"))]
+#[tokio::test]
+async fn a_process_wakes_others_and_not_itself_once_more() {
+    let sample = Sample::postgres().await;
+    let elsewhere = sample.another().await;
+    let queues = [&sample.app.queue, &elsewhere.queue];
+    let [mut here, mut there] = queues.map(|queue| queue.wakes.watch_ready());
+    let _wires =
+        queues.map(|queue| tokio_util::task::AbortOnDropHandle::new(tokio::spawn(super::wake::carry(queue.clone()))));
+    for listens in [&mut here, &mut there] {
+        listens.changed().await.unwrap();
+    }
+    for (says, hears) in [(queues[0], &mut there), (queues[1], &mut here)] {
+        hears.borrow_and_update();
+        says.wakes.ready();
+        hears.changed().await.unwrap();
+    }
+    // When it began to listen, when it said something, and what the other said after that.
+    assert_eq!(*here.borrow(), 3);
+}
+
 /// SQLite has one writer, who ends tasks and takes the next ones in one transaction.
 #[cfg(all(feature = "testkit", feature = "postgres"))]
 #[tokio::test]
