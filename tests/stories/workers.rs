@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pulpcore::testkit::{Backend, FixtureServer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{Server, Site};
 
@@ -46,8 +46,9 @@ async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about(
         if round % 3 == 0 {
             api.dispatch("orphans/cleanup/", &json!({ "orphan_protection_time": 0 })).await?;
         }
-        api.task(&sync, |task| task["state"] != "waiting").await?;
-        workers.remove(round * 5 % PROCESSES).kill().await?;
+        let task = api.task(&sync, |task| task["state"] != "waiting").await?;
+        let busy = at_work(&api, &workers, &task).await;
+        workers.remove(busy.unwrap_or(round * 5 % PROCESSES)).kill().await?;
         workers.push(site.serve_with(&WORKER, &[]).await?);
         round += 1;
     }
@@ -80,4 +81,11 @@ async fn unfinished(api: &Server) -> Result<Option<String>> {
     let list = "tasks/?state__in=waiting,running,canceling&ordering=pulp_created&limit=1&fields=pulp_href";
     let page = api.api.get(list).await?;
     Ok(page["results"][0]["pulp_href"].as_str().map(str::to_owned))
+}
+
+/// Which of the processes works on a task, if it still runs.
+async fn at_work(api: &Server, processes: &[Server], task: &Value) -> Option<usize> {
+    let worker = api.api.get(task["worker"].as_str()?).await.ok()?;
+    let name = worker["name"].as_str()?;
+    processes.iter().position(|process| process.is_listed_as(name))
 }

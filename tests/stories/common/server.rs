@@ -146,6 +146,12 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// Whether it is listed under this name, which begins with the number of its process.
+    pub(crate) fn is_listed_as(&self, name: &str) -> bool {
+        let number = name.split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
+        number.is_some() && number == self.process.id()
+    }
+
     /// The most memory that it has taken so far, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let id = self.process.id().context("the server has ended")?;
