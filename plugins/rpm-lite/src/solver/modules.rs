@@ -14,12 +14,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::needs::Offer;
-use super::walk::{Found, PAGE};
+use super::walk::Found;
 use crate::json::Raw;
 use crate::metadata::modules::Dependencies;
 use crate::models::modulemd::{Column as C, Entity};
 use crate::models::modulemd_packages;
 use crate::package::Dependency;
+use crate::sql::page;
 
 /// What a package provides under its key, which is how modules name their packages.
 pub(super) fn package_key(id: Uuid) -> Dependency {
@@ -38,13 +39,8 @@ pub(super) async fn walk(
 ) -> Result<()> {
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<(Uuid, String, String, String, String)> = Entity::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Name, C::Stream, C::Version, C::Arch])
-            .filter(C::ContentPtrId.gt(after))
-            .filter(C::ContentPtrId.in_subquery(units.clone()))
-            .order_by_asc(C::ContentPtrId)
-            .limit(PAGE)
+        let page: Vec<(Uuid, String, String, String, String)> = page::<Entity>(C::ContentPtrId, units, after)
+            .columns([C::Name, C::Stream, C::Version, C::Arch])
             .into_tuple()
             .all(cx.db().read())
             .await?;
@@ -70,13 +66,8 @@ pub(super) async fn each_requirement(
 ) -> Result<()> {
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<(Uuid, String, Raw)> = Entity::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Arch, C::Dependencies])
-            .filter(C::ContentPtrId.gt(after))
-            .filter(C::ContentPtrId.in_subquery(units.clone()))
-            .order_by_asc(C::ContentPtrId)
-            .limit(PAGE)
+        let page: Vec<(Uuid, String, Raw)> = page::<Entity>(C::ContentPtrId, units, after)
+            .columns([C::Arch, C::Dependencies])
             .into_tuple()
             .all(cx.db().read())
             .await?;

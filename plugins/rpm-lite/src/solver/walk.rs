@@ -6,7 +6,7 @@ use pulpcore::error::Result;
 use pulpcore::models::repository_version;
 use pulpcore::plugin::TaskCx;
 use sea_orm::sea_query::{Expr, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::modules;
@@ -14,9 +14,7 @@ use super::needs::Offer;
 use crate::json::Raw;
 use crate::models::package::{Column as C, Entity};
 use crate::package::{Dependency, File};
-
-/// How many are looked at together.
-pub(super) const PAGE: u64 = 500;
+use crate::sql::page;
 
 /// What a package or a module is, besides what it offers.
 #[derive(Debug)]
@@ -41,21 +39,14 @@ pub(super) async fn each_offer(
     modules::walk(cx, units, &mut see).await?;
     let mut after = Uuid::nil();
     loop {
-        let mut select = Entity::find().select_only().columns([C::ContentPtrId, C::Name, C::Evr, C::Arch, C::Provides]);
+        let mut select = page::<Entity>(C::ContentPtrId, units, after).columns([C::Name, C::Evr, C::Arch, C::Provides]);
         // The files of packages are long: they are read only if somebody asks for one.
         select = match wanted.is_empty() {
             true => select.expr_as(Expr::cust("'[]'"), "files"),
             false => select.column(C::Files),
         };
-        let page: Vec<(Uuid, String, String, String, Raw, Raw)> = select
-            .filter(C::ContentPtrId.gt(after))
-            .filter(C::ContentPtrId.in_subquery(units.clone()))
-            .filter(C::Arch.is_not_in(["src", "nosrc"]))
-            .order_by_asc(C::ContentPtrId)
-            .limit(PAGE)
-            .into_tuple()
-            .all(cx.db().read())
-            .await?;
+        let page: Vec<(Uuid, String, String, String, Raw, Raw)> =
+            select.filter(C::Arch.is_not_in(["src", "nosrc"])).into_tuple().all(cx.db().read()).await?;
         let Some((last, ..)) = page.last() else { return Ok(()) };
         after = *last;
         for (id, name, evr, arch, provides, files) in page {
@@ -81,13 +72,8 @@ pub(super) async fn each_requirement(
     modules::each_requirement(cx, units, source, &mut see).await?;
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<(Uuid, String, bool, Raw)> = Entity::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Arch, C::IsModular, C::Requires])
-            .filter(C::ContentPtrId.gt(after))
-            .filter(C::ContentPtrId.in_subquery(units.clone()))
-            .order_by_asc(C::ContentPtrId)
-            .limit(PAGE)
+        let page: Vec<(Uuid, String, bool, Raw)> = page::<Entity>(C::ContentPtrId, units, after)
+            .columns([C::Arch, C::IsModular, C::Requires])
             .into_tuple()
             .all(cx.db().read())
             .await?;
