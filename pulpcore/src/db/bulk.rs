@@ -1,13 +1,10 @@
 //! Many rows in few statements.
 //!
-//! A statement that binds each value of each row is compiled anew for thousands of parameters. PostgreSQL takes the rows as
-//! one JSON document instead, and reads it by the types of the table's columns; SQLite, in the same process, binds.
+//! A statement that binds each value of each row is compiled anew for thousands of parameters. PostgreSQL takes a column at
+//! a time instead, as the text of an array, and what all rows have in common once; SQLite, in the same process, binds.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query, SelectStatement, sea_value_to_json_value};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, QueryTrait, Value,
-};
-use serde_json::{Map, Value as Json};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, InsertStatement, OnConflict, Query};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, Iterable, QueryTrait, Value};
 use time::format_description::well_known::Rfc3339;
 
 use super::rows_per_statement;
@@ -24,17 +21,12 @@ where
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let some: Vec<A> = rows.by_ref().take(most).collect();
-        let document = match tx.get_database_backend() {
-            DbBackend::Postgres => document::<A>(&some)?,
+        let columns = match tx.get_database_backend() {
+            DbBackend::Postgres if some.len() > 1 => by_column(&some),
             _ => None,
         };
-        let mut statement = match document {
-            Some((columns, document)) => Query::insert()
-                .into_table(A::Entity::default())
-                .columns(columns.iter().copied())
-                .select_from(read::<A::Entity>(&columns, document))
-                .map_err(Error::internal)?
-                .take(),
+        let mut statement = match columns {
+            Some(columns) => from_arrays::<A>(columns)?,
             None => A::Entity::insert_many(some).into_query(),
         };
         if let Some(conflict) = conflict {
@@ -45,54 +37,100 @@ where
     Ok(affected)
 }
 
+/// What one column of an insert takes its values from.
+enum Given {
+    /// All rows have the same.
+    Same(Value),
+    /// The values of all rows as the text of an array, and the type of its elements.
+    Each(&'static str, String),
+}
+
 type Column<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column;
 
-/// The rows as JSON, with the columns that they set; none if they set different ones, or a value that JSON cannot say.
-fn document<A: ActiveModelTrait>(rows: &[A]) -> Result<Option<(Vec<Column<A>>, String)>> {
-    let Some(first) = rows.first() else { return Ok(None) };
-    let is_set = |row: &A, column| !matches!(row.get(column), ActiveValue::NotSet);
-    let (columns, unset): (Vec<_>, Vec<_>) = Column::<A>::iter().partition(|column| is_set(first, *column));
-    let mut all = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut members = Map::new();
-        for column in &columns {
-            let Some(value) = row.get(*column).into_value().and_then(json) else { return Ok(None) };
-            members.insert(column.as_str().to_owned(), value);
+/// The columns that the rows set; none if they set different ones, or if a value is of a type that has no array here.
+fn by_column<A: ActiveModelTrait>(rows: &[A]) -> Option<Vec<(Column<A>, Given)>> {
+    let mut columns = Vec::new();
+    let mut has_array = false;
+    for column in Column::<A>::iter() {
+        let values: Vec<Value> = rows.iter().filter_map(|row| row.get(column).into_value()).collect();
+        if values.is_empty() {
+            continue;
         }
-        if unset.iter().any(|column| is_set(row, *column)) {
-            return Ok(None);
+        if values.len() < rows.len() {
+            return None;
         }
-        all.push(members);
+        let varies = values.iter().any(|value| *value != values[0]);
+        has_array |= varies;
+        let given = if varies { array(values)? } else { Given::Same(values.into_iter().next()?) };
+        columns.push((column, given));
     }
-    Ok(Some((columns, serde_json::to_string(&all)?)))
+    // As many rows come out as the longest array has elements.
+    has_array.then_some(columns)
 }
 
-fn json(value: Value) -> Option<Json> {
-    match value {
-        Value::TimeDateTimeWithTimeZone(Some(time)) => time.format(&Rfc3339).ok().map(Json::String),
-        Value::TimeDate(Some(_)) | Value::TimeTime(Some(_)) | Value::TimeDateTime(Some(_)) => None,
-        Value::Bytes(Some(bytes)) => Some(format!("\\x{}", hex::encode(bytes)).into()),
-        // It would be read as no value at all.
-        Value::Json(Some(json)) if matches!(*json, Json::Null) => None,
-        Value::Bool(_)
-        | Value::SmallInt(_)
-        | Value::Int(_)
-        | Value::BigInt(_)
-        | Value::Double(_)
-        | Value::String(_)
-        | Value::Json(_)
-        | Value::Uuid(_)
-        | Value::TimeDateTimeWithTimeZone(None)
-        | Value::Bytes(None) => Some(sea_value_to_json_value(&value)),
-        _ => None,
+fn from_arrays<A: ActiveModelTrait>(columns: Vec<(Column<A>, Given)>) -> Result<InsertStatement> {
+    let mut select = Query::select();
+    let mut insert = Query::insert();
+    insert.into_table(A::Entity::default()).columns(columns.iter().map(|(column, _)| *column));
+    for (_, given) in columns {
+        select.expr(match given {
+            Given::Same(value) => Expr::val(value),
+            Given::Each(of, text) => Func::cust("unnest").arg(Expr::val(text).cast_as(format!("{of}[]"))).into(),
+        });
     }
+    Ok(insert.select_from(select).map_err(Error::internal)?.take())
 }
 
-fn read<E: EntityTrait>(columns: &[E::Column], document: String) -> SelectStatement {
-    let table = E::default();
-    let of_the_table = Expr::cust(format!("NULL::\"{}\"", table.table_name()));
-    let rows = Func::cust("json_populate_recordset").arg(of_the_table).arg(Expr::val(document).cast_as("json"));
-    Query::select().columns(columns.iter().copied()).from_function(rows, "given").take()
+/// The text of an array of these values, which are all of the first one's type.
+fn array(values: Vec<Value>) -> Option<Given> {
+    let mut text = String::from("{");
+    let mut element = None;
+    for value in values {
+        let (of, value) = as_text(value)?;
+        if *element.get_or_insert(of) != of {
+            return None;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        match value {
+            None => text.push_str("NULL"),
+            Some(value) => quote(&mut text, &value),
+        }
+    }
+    text.push('}');
+    Some(Given::Each(element?, text))
+}
+
+/// An element of an array, in quotes (PostgreSQL, "Array Input and Output Syntax").
+fn quote(text: &mut String, value: &str) {
+    text.push('"');
+    for character in value.chars() {
+        if matches!(character, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text.push('"');
+}
+
+/// The type of a value, and the value as PostgreSQL reads it.
+fn as_text(value: Value) -> Option<(&'static str, Option<String>)> {
+    Some(match value {
+        Value::Bool(value) => ("boolean", value.map(|value| value.to_string())),
+        Value::SmallInt(value) => ("smallint", value.map(|value| value.to_string())),
+        Value::Int(value) => ("integer", value.map(|value| value.to_string())),
+        Value::BigInt(value) => ("bigint", value.map(|value| value.to_string())),
+        Value::Double(value) => ("double precision", value.map(|value| value.to_string())),
+        Value::String(value) => ("text", value),
+        Value::Uuid(value) => ("uuid", value.map(|value| value.to_string())),
+        Value::Json(value) => ("jsonb", value.map(|value| value.to_string())),
+        Value::Bytes(value) => ("bytea", value.map(|value| format!("\\x{}", hex::encode(value)))),
+        Value::TimeDateTimeWithTimeZone(value) => {
+            ("timestamptz", value.map(|value| value.format(&Rfc3339)).transpose().ok()?)
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(all(test, feature = "sqlite"))]
@@ -127,6 +165,14 @@ mod tests {
         assert_eq!(found.pulp_last_updated, datetime!(2026-01-02 01:04:05.000_007 UTC));
         assert_eq!(found.pulp_labels, labels);
     });
+
+    #[test]
+    fn the_text_of_an_array_says_what_is_text_and_what_is_nothing() {
+        let texts = [Some("a\"b\\"), None, Some("NULL"), Some(""), Some("{ü,\n}")];
+        let values = texts.map(|text| Value::String(text.map(str::to_owned))).into();
+        let Some(Given::Each("text", text)) = array(values) else { panic!("an array of texts") };
+        assert_eq!(text, "{\"a\\\"b\\\\\",NULL,\"NULL\",\"\",\"{ü,\n}\"}");
+    }
 
     on_both!(more_rows_than_one_statement_takes_are_inserted, |sample| {
         let now = crate::db::now();

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::new::{count_by_type, insert_counts};
+use super::new::{changes_of, insert_counts};
 use crate::db::{Change, WriteTx, exec, rows};
 use crate::error::{Error, Result};
 use crate::models::{repository, repository_version, repository_version_count as counts};
@@ -114,10 +114,8 @@ async fn squash(tx: &WriteTx, version: &repository_version::Model) -> Result<()>
                 .filter(counts::Column::CountType.is_in(["A", "R"]))
                 .exec(&**tx)
                 .await?;
-            for (kind, boundary) in [("A", "version_added"), ("R", "version_removed")] {
-                let counted = count_by_type(tx, boundary, repository, next.number).await?;
-                insert_counts(tx, next.pulp_id, kind, &counted).await?;
-            }
+            let changes = changes_of(tx, repository, next.number).await?;
+            insert_counts(tx, next.pulp_id, [("A", changes.added), ("R", changes.removed)]).await?;
         }
     }
     repository_version::Entity::delete_by_id(version.pulp_id).exec(&**tx).await?;

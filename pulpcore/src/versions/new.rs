@@ -7,7 +7,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::staging::Draft;
-use crate::db::{Change, WriteTx, exec, now, rows};
+use crate::db::{Change, WriteTx, exec, now, rows, rows_per_statement};
 use crate::error::{Error, Result};
 use crate::models::{
     content, repository, repository_content as membership, repository_version, repository_version_count as counts,
@@ -114,31 +114,53 @@ impl<'a> NewVersion<'a> {
         if units.is_empty() {
             return Ok(());
         }
-        let draft = Draft::new(Uuid::now_v7());
-        draft.add(&**self.tx, units).await?;
-        self.add_selected(draft.units()).await?;
-        draft.clear(&**self.tx).await
+        let (units, draft) = self.named(units).await?;
+        self.add_selected(units).await?;
+        self.forget(draft).await
     }
 
     /// Removes units by key.
     pub async fn remove(&mut self, units: &[Uuid]) -> Result<()> {
+        let (units, draft) = self.named(units).await?;
+        self.remove_selected(units).await?;
+        self.forget(draft).await
+    }
+
+    /// Units as a subquery, by way of a draft if they are more than one statement can name.
+    async fn named(&self, units: &[Uuid]) -> Result<(SelectStatement, Option<Draft>)> {
+        if units.len() <= rows_per_statement(1) {
+            let named = Query::select()
+                .column(content::Column::PulpId)
+                .from(content::Entity)
+                .and_where(content::Column::PulpId.is_in(units.iter().copied()))
+                .take();
+            return Ok((named, None));
+        }
         let draft = Draft::new(Uuid::now_v7());
         draft.add(&**self.tx, units).await?;
-        self.remove_selected(draft.units()).await?;
-        draft.clear(&**self.tx).await
+        Ok((draft.units(), Some(draft)))
+    }
+
+    async fn forget(&self, draft: Option<Draft>) -> Result<()> {
+        match draft {
+            Some(draft) => draft.clear(&**self.tx).await,
+            None => Ok(()),
+        }
     }
 
     /// Adds the units that a subquery selects.
     pub async fn add_selected(&mut self, units: SelectStatement) -> Result<()> {
         let (repository, number) = (self.repository.pulp_id, self.number());
-        // A unit that this same version removed was there before: it simply stays.
-        let back = membership::Entity::update_many()
-            .col_expr(membership::Column::VersionRemoved, Expr::value(Option::<i64>::None))
-            .filter(membership::Column::RepositoryId.eq(repository))
-            .filter(membership::Column::VersionRemoved.eq(number))
-            .filter(membership::Column::ContentId.in_subquery(units.clone()))
-            .exec(&**self.tx)
-            .await?;
+        if self.touched {
+            // A unit that this same version removed was there before: it simply stays.
+            membership::Entity::update_many()
+                .col_expr(membership::Column::VersionRemoved, Expr::value(Option::<i64>::None))
+                .filter(membership::Column::RepositoryId.eq(repository))
+                .filter(membership::Column::VersionRemoved.eq(number))
+                .filter(membership::Column::ContentId.in_subquery(units.clone()))
+                .exec(&**self.tx)
+                .await?;
+        }
         let unit = (content::Entity, content::Column::PulpId);
         let present = Query::select()
             .expr(Expr::val(1))
@@ -166,7 +188,7 @@ impl<'a> NewVersion<'a> {
             .map_err(Error::internal)?
             .take();
         let added = self.tx.execute(&insert).await?;
-        self.touched |= back.rows_affected + added.rows_affected() > 0;
+        self.touched |= added.rows_affected() > 0;
         Ok(())
     }
 
@@ -187,12 +209,15 @@ impl<'a> NewVersion<'a> {
 
     async fn remove_where(&mut self, which: sea_orm::sea_query::SimpleExpr) -> Result<()> {
         let (repository, number) = (self.repository.pulp_id, self.number());
-        let new = membership::Entity::delete_many()
-            .filter(membership::Column::RepositoryId.eq(repository))
-            .filter(membership::Column::VersionAdded.eq(number))
-            .filter(which.clone())
-            .exec(&**self.tx)
-            .await?;
+        if self.touched {
+            // A unit that this same version added was never there.
+            membership::Entity::delete_many()
+                .filter(membership::Column::RepositoryId.eq(repository))
+                .filter(membership::Column::VersionAdded.eq(number))
+                .filter(which.clone())
+                .exec(&**self.tx)
+                .await?;
+        }
         let old = membership::Entity::update_many()
             .col_expr(membership::Column::VersionRemoved, Expr::value(number))
             .filter(membership::Column::RepositoryId.eq(repository))
@@ -200,7 +225,7 @@ impl<'a> NewVersion<'a> {
             .filter(which)
             .exec(&**self.tx)
             .await?;
-        self.touched |= new.rows_affected + old.rows_affected > 0;
+        self.touched |= old.rows_affected > 0;
         Ok(())
     }
 
@@ -214,29 +239,29 @@ impl<'a> NewVersion<'a> {
         let Hooks::Repository(hooks) = &self.noun.hooks else {
             return Err(Error::internal("a repository's noun has a repository's hooks"));
         };
-        if self.touched && self.check_newcomers(hooks.content).await? {
-            self.enforce_repo_keys(hooks.content).await?;
+        if self.touched {
+            let added = self.changes().await?.added;
+            self.check_types(hooks.content, &added)?;
+            self.enforce_repo_keys(&added).await?;
         }
         (hooks.finalize)(&mut self).await?;
         if !self.touched {
             return Ok(None);
         }
-        let (added, removed) = (self.count("version_added").await?, self.count("version_removed").await?);
-        if added.is_empty() && removed.is_empty() {
+        let changes = self.changes().await?;
+        if changes.added.is_empty() && changes.removed.is_empty() {
             return Ok(None);
         }
         let version = self.insert_row().await?;
-        self.insert_counts(&version, &added, &removed).await?;
+        self.insert_counts(&version, changes).await?;
         super::delete::retain(self.tx, &self.repository).await?;
         Ok(Some(version))
     }
 
-    /// Whether there are any; the repository must take their types.
-    async fn check_newcomers(&self, allowed: &[&str]) -> Result<bool> {
-        let counted = self.count("version_added").await?;
-        let wrong: Vec<_> = counted.iter().filter(|c| !allowed.contains(&c.content_type.as_str())).collect();
-        match wrong.first() {
-            None => Ok(!counted.is_empty()),
+    /// The repository must take the types of what was added.
+    fn check_types(&self, allowed: &[&str], added: &[TypeCount]) -> Result<()> {
+        match added.iter().find(|count| !allowed.contains(&count.content_type.as_str())) {
+            None => Ok(()),
             Some(wrong) => {
                 let message = format!(
                     "Cannot add content of type '{}' to a repository of type '{}'.",
@@ -248,8 +273,8 @@ impl<'a> NewVersion<'a> {
     }
 
     /// A newcomer replaces the units that have its repository key; two newcomers with one key are refused.
-    async fn enforce_repo_keys(&mut self, types: &[&str]) -> Result<()> {
-        for type_name in types {
+    async fn enforce_repo_keys(&mut self, added: &[TypeCount]) -> Result<()> {
+        for TypeCount { content_type: type_name, n: newcomers } in added {
             let Some(noun) = registry::get().noun(Family::Content, type_name) else { continue };
             let Hooks::Content(hooks) = &noun.hooks else { continue };
             let columns = (hooks.repo_key)();
@@ -259,13 +284,13 @@ impl<'a> NewVersion<'a> {
             let table = (noun.table)();
             let (name, key) = (&table.name, &table.key);
             let list = columns.iter().map(|c| format!("new.\"{c}\"")).collect::<Vec<_>>().join(", ");
-            let newcomers = format!(
+            let among = format!(
                 "core_repositorycontent a JOIN \"{name}\" new ON new.\"{key}\" = a.content_id \
                  WHERE a.repository_id = $1 AND a.version_added = $2 AND a.version_removed IS NULL"
             );
             let values = vec![self.repository.pulp_id.into(), self.number().into()];
-            let twice = format!("SELECT COUNT(*) AS n FROM {newcomers} GROUP BY {list} HAVING COUNT(*) > 1 LIMIT 1");
-            if !rows::<Count>(&**self.tx, &twice, values.clone()).await?.is_empty() {
+            let twice = format!("SELECT COUNT(*) AS n FROM {among} GROUP BY {list} HAVING COUNT(*) > 1 LIMIT 1");
+            if *newcomers > 1 && !rows::<Count>(&**self.tx, &twice, values.clone()).await?.is_empty() {
                 return Err(Error::invalid_together(format!(
                     "Cannot create repository version. More than one {type_name} content with the duplicate values for {}.",
                     columns.join(", ")
@@ -304,9 +329,9 @@ impl<'a> NewVersion<'a> {
         Ok(())
     }
 
-    /// Units by type whose membership began (or ended) with this version.
-    async fn count(&self, boundary: &str) -> Result<Vec<TypeCount>> {
-        count_by_type(self.tx, boundary, self.repository.pulp_id, self.number()).await
+    /// What it gained and lost so far.
+    async fn changes(&self) -> Result<Changes> {
+        changes_of(self.tx, self.repository.pulp_id, self.number()).await
     }
 
     async fn insert_row(&mut self) -> Result<repository_version::Model> {
@@ -331,12 +356,7 @@ impl<'a> NewVersion<'a> {
         Ok(version)
     }
 
-    async fn insert_counts(
-        &self,
-        version: &repository_version::Model,
-        added: &[TypeCount],
-        removed: &[TypeCount],
-    ) -> Result<()> {
+    async fn insert_counts(&self, version: &repository_version::Model, changes: Changes) -> Result<()> {
         let mut present: std::collections::BTreeMap<String, i64> = counts::Entity::find()
             .filter(counts::Column::RepositoryVersionId.eq(self.previous.pulp_id))
             .filter(counts::Column::CountType.eq("P"))
@@ -345,18 +365,15 @@ impl<'a> NewVersion<'a> {
             .into_iter()
             .map(|row| (row.content_type, row.count))
             .collect();
-        for gained in added {
+        for gained in &changes.added {
             *present.entry(gained.content_type.clone()).or_default() += gained.n;
         }
-        for lost in removed {
+        for lost in &changes.removed {
             *present.entry(lost.content_type.clone()).or_default() -= lost.n;
         }
         present.retain(|_, n| *n > 0);
-        let present: Vec<_> = present.into_iter().map(|(content_type, n)| TypeCount { content_type, n }).collect();
-        for (count_type, rows) in [("P", &present[..]), ("A", added), ("R", removed)] {
-            insert_counts(self.tx, version.pulp_id, count_type, rows).await?;
-        }
-        Ok(())
+        let present = present.into_iter().map(|(content_type, n)| TypeCount { content_type, n }).collect();
+        insert_counts(self.tx, version.pulp_id, [("P", present), ("A", changes.added), ("R", changes.removed)]).await
     }
 }
 
@@ -383,10 +400,18 @@ pub(crate) async fn version_zero(tx: &WriteTx, repository: Uuid) -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug, FromQueryResult)]
+/// How many units of a type there are.
+#[derive(Debug)]
 pub(super) struct TypeCount {
-    pub(super) content_type: String,
-    pub(super) n: i64,
+    content_type: String,
+    n: i64,
+}
+
+/// Units by type whose membership began and ended with a version.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) added: Vec<TypeCount>,
+    pub(super) removed: Vec<TypeCount>,
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -394,32 +419,49 @@ struct Count {
     n: i64,
 }
 
-/// Units by type whose membership has its `boundary` (`version_added` or `version_removed`) at this number.
-pub(super) async fn count_by_type(
-    tx: &WriteTx,
-    boundary: &str,
-    repository: Uuid,
-    number: i64,
-) -> Result<Vec<TypeCount>> {
-    let sql = format!(
-        "SELECT c.pulp_type AS content_type, COUNT(*) AS n FROM core_repositorycontent m \
-         JOIN core_content c ON c.pulp_id = m.content_id \
-         WHERE m.repository_id = $1 AND m.{boundary} = $2 GROUP BY c.pulp_type ORDER BY c.pulp_type"
-    );
-    rows(&**tx, &sql, vec![repository.into(), number.into()]).await
+#[derive(Debug, FromQueryResult)]
+struct Changed {
+    boundary: String,
+    content_type: String,
+    n: i64,
 }
 
-/// Stores counts of one kind (`P`, `A` or `R`).
-pub(super) async fn insert_counts(tx: &WriteTx, version: Uuid, count_type: &str, rows: &[TypeCount]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+/// Counts what a version of this number gained and lost.
+pub(super) async fn changes_of(tx: &WriteTx, repository: Uuid, number: i64) -> Result<Changes> {
+    let counted = |boundary| {
+        format!(
+            "SELECT '{boundary}' AS boundary, c.pulp_type AS content_type, COUNT(*) AS n FROM core_repositorycontent m \
+             JOIN core_content c ON c.pulp_id = m.content_id \
+             WHERE m.repository_id = $1 AND m.{boundary} = $2 GROUP BY c.pulp_type"
+        )
+    };
+    let sql = format!("{} UNION ALL {} ORDER BY content_type", counted(ADDED), counted("version_removed"));
+    let mut changes = Changes::default();
+    for Changed { boundary, content_type, n } in rows(&**tx, &sql, vec![repository.into(), number.into()]).await? {
+        let counts = if boundary == ADDED { &mut changes.added } else { &mut changes.removed };
+        counts.push(TypeCount { content_type, n });
     }
-    let rows = rows.iter().map(|row| counts::ActiveModel {
+    Ok(changes)
+}
+
+const ADDED: &str = "version_added";
+
+/// Stores counts by their kind (`P`, `A` or `R`).
+pub(super) async fn insert_counts(
+    tx: &WriteTx,
+    version: Uuid,
+    counts: impl IntoIterator<Item = (&str, Vec<TypeCount>)>,
+) -> Result<()> {
+    let row = |kind: &str, count: TypeCount| counts::ActiveModel {
         repository_version_id: Set(version),
-        content_type: Set(row.content_type.clone()),
-        count_type: Set(count_type.to_owned()),
-        count: Set(row.n),
-    });
-    counts::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
+        content_type: Set(count.content_type),
+        count_type: Set(kind.to_owned()),
+        count: Set(count.n),
+    };
+    let rows: Vec<_> =
+        counts.into_iter().flat_map(|(kind, counts)| counts.into_iter().map(move |count| row(kind, count))).collect();
+    if !rows.is_empty() {
+        counts::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
+    }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Orphan cleanup: content that no repository version holds, artifacts that nothing uses, and files that no artifact has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::http::Method;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sea_orm::{FromQueryResult, Value};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -19,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::models::content;
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
 use crate::statistics;
+use crate::tasking::Progress;
 
 /// Removes content that no repository version holds, and artifacts that nothing uses.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -57,6 +60,8 @@ struct Body {
 
 /// Rows in one transaction: others write in between.
 const BATCH: usize = 1000;
+/// How many batches go at a time. On PostgreSQL each has a connection of its own, and files are removed meanwhile.
+const AT_ONCE: usize = 2;
 /// How often a batch is tried whose rows come into use while it is deleted.
 const TRIES: usize = 5;
 
@@ -83,49 +88,21 @@ impl Task for OrphanCleanup {
         let given = self.content_hrefs.map(|refs| refs.into_iter().map(|unit| unit.id).collect::<Vec<_>>());
         let cleanup = Cleanup { cx: &cx, before: comparable(before), domain: cx.domain() };
 
-        let units = cx.progress("Clean up orphan Content", "clean-up.content");
-        let mut done = 0;
-        match given {
-            Some(mut ids) => {
-                ids.sort_unstable();
-                ids.dedup();
-                for ids in ids.chunks(BATCH) {
-                    let deleted = cleanup.delete_content(ids).await?;
-                    done += deleted;
-                    units.increment(deleted).await?;
-                }
-            }
-            None => {
-                let mut after = Uuid::nil();
-                while let Some(ids) = cleanup.candidates(CONTENT, after).await? {
-                    after = ids.last().copied().unwrap_or(after);
-                    let deleted = cleanup.delete_content(&ids).await?;
-                    done += deleted;
-                    units.increment(deleted).await?;
-                }
-            }
-        }
-        units.set_total(done);
-        units.finish().await?;
-        let gone = done;
-
-        let files = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
-        let (mut done, mut after) = (0, Uuid::nil());
-        let mut unnamed = Vec::new();
-        while let Some(ids) = cleanup.candidates(ARTIFACTS, after).await? {
-            after = ids.last().copied().unwrap_or(after);
-            // The files of one batch go while the database has the next.
-            let (deleted, _) =
-                tokio::try_join!(cleanup.delete_artifacts(&ids), artifacts::remove_files(cx.app(), unnamed))?;
-            let count = i64::try_from(deleted.len()).unwrap_or(i64::MAX);
-            done += count;
-            files.increment(count).await?;
-            unnamed = deleted;
-        }
-        artifacts::remove_files(cx.app(), unnamed).await?;
-        files.set_total(done);
-        files.finish().await?;
-        statistics::units_changed(cx.db(), gone.max(done));
+        let progress = cx.progress("Clean up orphan Content", "clean-up.content");
+        let given = given.map(|mut ids| {
+            ids.sort_unstable();
+            ids.dedup();
+            stream::iter(ids).chunks(BATCH).map(Ok)
+        });
+        let candidates = match given {
+            Some(given) => given.left_stream(),
+            None => cleanup.candidates(CONTENT).right_stream(),
+        };
+        let gone = in_batches(candidates, progress, |ids| cleanup.delete_content(ids)).await?;
+        let progress = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
+        let candidates = cleanup.candidates(ARTIFACTS);
+        let unused = in_batches(candidates, progress, |ids| cleanup.delete_artifacts(ids)).await?;
+        statistics::units_changed(cx.db(), gone.max(unused));
 
         let stray = uploads::sweep(cx.app()).await?;
         if stray > 0 {
@@ -137,6 +114,29 @@ impl Task for OrphanCleanup {
         }
         Ok(())
     }
+}
+
+/// Deletes batch by batch and says how many rows there were. Some batches are under way at a time, each of which is seen to
+/// its end by itself: a stage that waited for another would leave that one in the middle of its transaction.
+async fn in_batches<F>(
+    candidates: impl Stream<Item = Result<Vec<Uuid>>>,
+    progress: Progress,
+    delete: impl Fn(Vec<Uuid>) -> F,
+) -> Result<i64>
+where
+    F: Future<Output = Result<usize>>,
+{
+    let done = AtomicI64::new(0);
+    let deleting = candidates.try_for_each_concurrent(AT_ONCE, |ids| async {
+        let deleted = i64::try_from(delete(ids).await?).map_err(Error::internal)?;
+        done.fetch_add(deleted, Ordering::Relaxed);
+        progress.increment(deleted).await
+    });
+    deleting.await?;
+    let done = done.into_inner();
+    progress.set_total(done);
+    progress.finish().await?;
+    Ok(done)
 }
 
 register!(TaskKind::of::<OrphanCleanup>());
@@ -205,8 +205,16 @@ struct File {
 }
 
 impl Cleanup<'_> {
-    /// The next orphans after a key; `None` if there are no more.
-    async fn candidates(&self, of: Orphans, after: Uuid) -> Result<Option<Vec<Uuid>>> {
+    /// What may be an orphan, by key, a batch at a time.
+    fn candidates(&self, of: Orphans) -> impl Stream<Item = Result<Vec<Uuid>>> {
+        stream::try_unfold(Uuid::nil(), move |after| async move {
+            let ids = self.next(of, after).await?;
+            Ok(ids.last().copied().map(|last| (ids, last)))
+        })
+    }
+
+    /// The next candidates after a key.
+    async fn next(&self, of: Orphans, after: Uuid) -> Result<Vec<Uuid>> {
         let Orphans { table, unused } = of;
         let sql = format!(
             "SELECT t.pulp_id FROM {table} t WHERE t.pulp_id > $1 AND t.pulp_domain_id = $2 \
@@ -214,20 +222,19 @@ impl Cleanup<'_> {
         );
         let values = vec![after.into(), self.domain.into(), self.before.into()];
         let found = rows::<Id>(self.cx.db().read(), &sql, values).await?;
-        let ids: Vec<Uuid> = found.into_iter().map(|row| row.pulp_id).collect();
-        Ok((!ids.is_empty()).then_some(ids))
+        Ok(found.into_iter().map(|row| row.pulp_id).collect())
     }
 
     /// Deletes those of the units that are orphans still; their details and files' names go with them.
-    async fn delete_content(&self, ids: &[Uuid]) -> Result<i64> {
-        let (sql, values) = self.statement(CONTENT, ids);
+    async fn delete_content(&self, ids: Vec<Uuid>) -> Result<usize> {
+        let (sql, values) = self.statement(CONTENT, &ids);
         let mut tries = 1;
         loop {
             let tx = self.cx.db().write().await?;
             match exec(&*tx, &sql, values.clone()).await {
                 Ok(deleted) => {
                     tx.commit().await?;
-                    return Ok(i64::try_from(deleted).unwrap_or(i64::MAX));
+                    return usize::try_from(deleted).map_err(Error::internal);
                 }
                 // On PostgreSQL a row can come into use between the look and the deletion; then the key protects it.
                 Err(error) if tries == TRIES || !is_in_use(&error) => return Err(error),
@@ -237,9 +244,9 @@ impl Cleanup<'_> {
         }
     }
 
-    /// Deletes those of the artifacts that are orphans still; their files are left to the caller.
-    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<Vec<String>> {
-        let (sql, values) = self.statement(ARTIFACTS, ids);
+    /// Deletes those of the artifacts that are orphans still, and then their files.
+    async fn delete_artifacts(&self, ids: Vec<Uuid>) -> Result<usize> {
+        let (sql, values) = self.statement(ARTIFACTS, &ids);
         let sql = format!("{sql} RETURNING file");
         let mut tries = 1;
         loop {
@@ -247,7 +254,10 @@ impl Cleanup<'_> {
             match rows::<File>(&*tx, &sql, values.clone()).await {
                 Ok(files) => {
                     tx.commit().await?;
-                    return Ok(files.into_iter().map(|row| row.file).collect());
+                    let unnamed: Vec<String> = files.into_iter().map(|row| row.file).collect();
+                    let deleted = unnamed.len();
+                    artifacts::remove_files(self.cx.app(), unnamed).await?;
+                    return Ok(deleted);
                 }
                 Err(error) if tries == TRIES || !is_in_use(&error) => return Err(error),
                 Err(_) => tx.rollback().await?,

@@ -46,7 +46,7 @@ mod tests;
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -211,20 +211,29 @@ impl Session {
         Ok(())
     }
 
-    /// Saves batch after batch.
+    /// Saves batch after batch, [`Session::savers`] at a time.
     async fn save_all<C: Content>(
         &self,
         mut batches: mpsc::Receiver<Vec<Unit<C::Model>>>,
-        mut saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
+        saved: impl FnMut(Vec<Saved<C::Model>>) + Send,
     ) -> Result<()> {
-        while let Some(batch) = batches.recv().await {
+        let saved = Mutex::new(saved);
+        let batches = stream::poll_fn(|cx| batches.poll_recv(cx)).map(Ok);
+        let saving = batches.try_for_each_concurrent(self.savers(), |batch| async {
             let (units, downloaded) = save::save::<C>(&self.parts, &self.draft, batch).await?;
             if downloaded > 0 {
                 self.downloads.increment(downloaded).await?;
             }
-            saved(units);
-        }
-        Ok(())
+            (saved.lock().unwrap_or_else(PoisonError::into_inner))(units);
+            Ok(())
+        });
+        saving.await
+    }
+
+    /// How many batches are saved at a time. A connection to PostgreSQL is a process, which checks one key after the other
+    /// and keeps one processor busy; SQLite has one writer.
+    fn savers(&self) -> usize {
+        if self.parts.cx.db().is_sqlite() { 1 } else { 2 }
     }
 
     /// Forgets what was saved, as far as the version is concerned: the remote changed, and what it offers now is declared from the

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::declared::{Bytes, File, Saved, Unit};
@@ -85,12 +86,20 @@ async fn save_artifacts<M>(tx: &WriteTx, parts: &Parts, units: &mut [Unit<M>], k
     let domain = parts.cx.domain();
     let mut rows = BTreeMap::new();
     let mut ids = HashMap::with_capacity(kept.len());
+    let now = now();
     for (_, kept) in &kept {
         let sha256 = kept.digests.sha256();
         if !ids.contains_key(sha256) {
             let id = Uuid::now_v7();
             ids.insert(sha256.to_owned(), id);
-            rows.insert(sha256, artifact::ActiveModel { pulp_id: Set(id), ..artifacts::row(domain, kept) });
+            let row = artifact::ActiveModel {
+                pulp_id: Set(id),
+                pulp_created: Set(now),
+                pulp_last_updated: Set(now),
+                timestamp_of_interest: Set(now),
+                ..artifacts::row(domain, kept)
+            };
+            rows.insert(sha256, row);
         }
     }
     let conflict =
@@ -122,9 +131,10 @@ async fn save_units<C: Content>(
 ) -> Result<HashMap<Uuid, Origin>> {
     let mut new: Vec<_> = units.iter_mut().filter(|unit| unit.id.is_none()).collect();
     let ids: Vec<Uuid> = new.iter().map(|_| Uuid::now_v7()).collect();
-    let masters = ids.iter().map(|id| master::<C>(*id, parts.cx.domain())).collect();
+    let now = now();
+    let masters = ids.iter().map(|id| master::<C>(*id, parts.cx.domain(), now)).collect();
     // Keys are made up on the spot: nothing can be in their way.
-    bulk::insert(&**tx, masters, &OnConflict::column(content::Column::PulpId).do_nothing().to_owned()).await?;
+    bulk::insert(&**tx, masters, None).await?;
     let details = new.iter().zip(&ids).map(|(unit, id)| detail::<C>(unit.row.clone(), *id)).collect();
     let conflict = OnConflict::columns(known::columns::<C>()).do_nothing().to_owned();
     let inserted = bulk::insert(&**tx, details, &conflict).await?;
@@ -149,8 +159,7 @@ async fn save_units<C: Content>(
     Ok(origins)
 }
 
-fn master<C: Content>(id: Uuid, domain: Uuid) -> content::ActiveModel {
-    let now = now();
+fn master<C: Content>(id: Uuid, domain: Uuid, now: OffsetDateTime) -> content::ActiveModel {
     content::ActiveModel {
         pulp_id: Set(id),
         pulp_created: Set(now),
