@@ -112,6 +112,7 @@ pub(crate) struct Parameter {
 #[derive(Clone, Debug)]
 pub(crate) struct Described {
     pub(crate) name: String,
+    /// Until the catalog has them.
     pub(crate) schemas: Vec<(String, Value)>,
 }
 

@@ -13,7 +13,7 @@ use axum::routing::any;
 
 use super::catalog::{Catalog, rank, roots};
 use super::cx::Cx;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Handler};
 use super::openapi::Documents;
 use super::query::Query;
 use super::{docs, render};
@@ -30,13 +30,13 @@ pub fn router(app: &App, catalog: Arc<Catalog>) -> Router {
     let documents = Arc::new(Documents::new(Arc::clone(&catalog)));
     let mut router = Router::new();
     for root in roots(&app.settings) {
-        let mut paths = BTreeMap::<&str, Vec<Endpoint>>::new();
+        let mut paths = BTreeMap::<&str, Vec<Operation>>::new();
         for endpoint in catalog.endpoints() {
-            paths.entry(&endpoint.path).or_default().push(endpoint.clone());
+            paths.entry(&endpoint.path).or_default().push(endpoint.into());
         }
-        for (path, endpoints) in paths {
+        for (path, operations) in paths {
             let path = format!("{root}{path}");
-            let route = Arc::new(Route::new(app.clone(), root.clone(), endpoints));
+            let route = Arc::new(Route::new(app.clone(), root.clone(), operations));
             router =
                 router.route(path.trim_end_matches('/'), any(with_slash)).route(&path, any(answer).with_state(route));
         }
@@ -49,41 +49,56 @@ pub fn router(app: &App, catalog: Arc<Catalog>) -> Router {
 struct Route {
     app: App,
     root: String,
-    endpoints: Vec<Endpoint>,
+    operations: Vec<Operation>,
     allow: HeaderValue,
 }
 
+/// What an endpoint is to a request, without what describes it.
+struct Operation {
+    method: Method,
+    public: bool,
+    streams: bool,
+    handler: Handler,
+}
+
+impl From<&Endpoint> for Operation {
+    fn from(endpoint: &Endpoint) -> Self {
+        let Endpoint { method, public, streams, handler, .. } = endpoint;
+        Self { method: method.clone(), public: *public, streams: *streams, handler: Arc::clone(handler) }
+    }
+}
+
 impl Route {
-    fn new(app: App, root: String, mut endpoints: Vec<Endpoint>) -> Self {
-        endpoints.sort_by_key(|endpoint| rank(&endpoint.method));
-        let allow = allow(endpoints.iter().map(|endpoint| &endpoint.method));
-        Self { app, root, endpoints, allow }
+    fn new(app: App, root: String, mut operations: Vec<Operation>) -> Self {
+        operations.sort_by_key(|operation| rank(&operation.method));
+        let allow = allow(operations.iter().map(|operation| &operation.method));
+        Self { app, root, operations, allow }
     }
 
     /// `HEAD` is `GET` without the body, which the server leaves out.
-    fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
+    fn operation(&self, method: &Method) -> Option<&Operation> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.endpoints.iter().find(|endpoint| endpoint.method == *method)
+        self.operations.iter().find(|operation| operation.method == *method)
     }
 
     async fn run(&self, correlation_id: &str, params: RawPathParams, request: Request) -> Result<Response, Refused> {
         let (mut parts, body) = request.into_parts();
-        let endpoint = self.endpoint(&parts.method);
-        let user = match endpoint.is_some_and(|endpoint| endpoint.public) {
+        let operation = self.operation(&parts.method);
+        let user = match operation.is_some_and(|operation| operation.public) {
             true => None,
             false => Some(self.app.credentials.user(&self.app.db, &parts.headers).await?),
         };
-        let Some(endpoint) = endpoint else {
+        let Some(operation) = operation else {
             return match parts.method == Method::OPTIONS {
                 true => Err(Error::PermissionDenied.into()),
                 false => Ok(render::method_not_allowed(&parts.method, self.allow.clone()).into_response()),
             };
         };
-        let streams = endpoint.streams && wants_events(&parts.headers);
+        let streams = operation.streams && wants_events(&parts.headers);
         if !streams && !wants_json(&parts.headers) {
             return Ok(detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header."));
         }
-        let socket = match endpoint.streams && wants_socket(&parts.headers) {
+        let socket = match operation.streams && wants_socket(&parts.headers) {
             true => match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
                 Ok(socket) => Some(socket),
                 Err(refused) => return Ok(detail(refused.status(), &refused.body_text())),
@@ -102,7 +117,7 @@ impl Route {
             input: std::sync::Mutex::new(body),
             socket,
         };
-        Ok((endpoint.handler)(cx).await?)
+        Ok((operation.handler)(cx).await?)
     }
 }
 

@@ -543,6 +543,10 @@ fn joined<T>(outcome: Result<io::Result<T>, JoinError>) -> Result<T> {
             tracing::error!(%error, "the storage is full");
             Err(Error::Unavailable("The storage is full.".to_owned()))
         }
+        // With a sentence in it, it is one of ours and not the system's.
+        Ok(Err(error)) if error.kind() == ErrorKind::ResourceBusy && error.get_ref().is_some() => {
+            Err(Error::Conflict(error.to_string()))
+        }
         Ok(Err(error)) => Err(error.into()),
         Err(error) => Err(Error::internal(error)),
     }

@@ -6,9 +6,10 @@
 //!
 //! A file that is being hashed must not change, although whoever sends a part may hold it open. So each block of a part
 //! is written under a shared lock, after a look whether the file still lies where the upload's parts belong; it is
-//! hashed and renamed under an exclusive one. Locks are held for one block at a time, so a slow sender holds up nobody.
+//! hashed and renamed under an exclusive one, during which a part is refused. Locks are held for one block at a time, so a
+//! slow sender holds up nobody.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -77,7 +78,14 @@ impl Place {
     }
 
     pub(super) fn write(&mut self, block: &[u8]) -> io::Result<()> {
-        self.file.lock_shared()?;
+        match self.file.try_lock_shared() {
+            Ok(()) => {}
+            // To wait would keep a thread, and enough of those would keep the commit from all of them.
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(ErrorKind::ResourceBusy, "The upload is being committed."));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
         let written = match is_at(&self.file, &self.path) {
             Ok(true) => self.file.write_all_at(block, self.at),
             // The upload was committed or deleted meanwhile: whatever the file is now, it is not ours to write.

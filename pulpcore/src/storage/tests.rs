@@ -340,22 +340,33 @@ async fn a_late_part_cannot_reach_the_artifact() {
     let (sender, receiver) = futures::channel::mpsc::unbounded();
     let expected = Expected::default();
     let late = storage.receive_part(upload, 0, false, receiver, &expected);
-    futures::pin_mut!(late);
-    // The part has its file open before the commit, and its bytes come after it.
+    // The part has its file open before the commit, and its bytes come during and after it.
     sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024]))).unwrap();
     let promised = whole(b"hello");
-    let kept = tokio::select! {
-        biased;
-        _ = &mut late => panic!("the part has not ended"),
-        kept = storage.assemble(upload, &parts, &promised) => kept,
+    let committed = async {
+        let kept = storage.assemble(upload, &parts, &promised).await;
+        let _ = sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024])));
+        drop(sender);
+        kept
     };
-    sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024]))).unwrap();
-    drop(sender);
-    let late = late.await;
+    let (late, kept) = futures::join!(late, committed);
     match kept {
         Ok(kept) => assert!(late.is_err() && fixture.read(&kept.path).await == b"hello"),
         Err(error) => assert_eq!(error.to_string(), "The size did not match actual size of file."),
     }
+}
+
+#[tokio::test]
+async fn a_part_is_refused_while_the_upload_is_committed() {
+    let fixture = Fixture::folder(true).await;
+    let (storage, upload) = (&fixture.storage, Uuid::now_v7());
+    send(storage, upload, 0, false, b"hello").await.unwrap();
+    let committing = fs::File::open(&fixture.media()[0]).unwrap();
+    committing.lock().unwrap();
+    let refused = send(storage, upload, 0, false, b"other").await.unwrap_err();
+    assert!(matches!(refused, ReceiveError::Failed(Error::Conflict(_))), "{refused}");
+    drop(committing);
+    send(storage, upload, 0, false, b"other").await.unwrap();
 }
 
 #[tokio::test]

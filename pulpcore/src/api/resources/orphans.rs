@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::http::Method;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Value};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
@@ -18,7 +18,7 @@ use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::db::{comparable, exec, now, rows};
 use crate::error::{Error, Result};
-use crate::models::content;
+use crate::models::{content, content_artifact};
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
 use crate::statistics;
 use crate::tasking::Progress;
@@ -60,8 +60,9 @@ struct Body {
 
 /// Rows in one transaction: others write in between.
 const BATCH: usize = 1000;
-/// How many batches go at a time. On PostgreSQL each has a connection of its own, and files are removed meanwhile.
-const AT_ONCE: usize = 2;
+/// How many batches go at a time: while the files of one are removed, the database has others, on PostgreSQL each by a
+/// connection of its own.
+const AT_ONCE: usize = 3;
 /// How often a batch is tried whose rows come into use while it is deleted.
 const TRIES: usize = 5;
 
@@ -88,7 +89,8 @@ impl Task for OrphanCleanup {
         let given = self.content_hrefs.map(|refs| refs.into_iter().map(|unit| unit.id).collect::<Vec<_>>());
         let cleanup = Cleanup { cx: &cx, before: comparable(before), domain: cx.domain() };
 
-        let progress = cx.progress("Clean up orphan Content", "clean-up.content");
+        let units = Counted::new(cx.progress("Clean up orphan Content", "clean-up.content"));
+        let files = Counted::new(cx.progress("Clean up orphan Artifacts", "clean-up.artifacts"));
         let given = given.map(|mut ids| {
             ids.sort_unstable();
             ids.dedup();
@@ -98,10 +100,13 @@ impl Task for OrphanCleanup {
             Some(given) => given.left_stream(),
             None => cleanup.candidates(CONTENT).right_stream(),
         };
-        let gone = in_batches(candidates, progress, |ids| cleanup.delete_content(ids)).await?;
-        let progress = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
-        let candidates = cleanup.candidates(ARTIFACTS);
-        let unused = in_batches(candidates, progress, |ids| cleanup.delete_artifacts(ids)).await?;
+        // Each batch is seen to its end by itself: a stage that waited for another would leave that one in the middle of
+        // its transaction.
+        candidates.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_units(ids, &units, &files)).await?;
+        // What no unit has had for some time, or ever.
+        let unused = cleanup.candidates(ARTIFACTS);
+        unused.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_unused(ids, &files)).await?;
+        let (gone, unused) = (units.finish().await?, files.finish().await?);
         statistics::units_changed(cx.db(), gone.max(unused));
 
         let stray = uploads::sweep(cx.app()).await?;
@@ -116,27 +121,29 @@ impl Task for OrphanCleanup {
     }
 }
 
-/// Deletes batch by batch and says how many rows there were. Some batches are under way at a time, each of which is seen to
-/// its end by itself: a stage that waited for another would leave that one in the middle of its transaction.
-async fn in_batches<F>(
-    candidates: impl Stream<Item = Result<Vec<Uuid>>>,
+/// A report that learns its total by counting.
+struct Counted {
     progress: Progress,
-    delete: impl Fn(Vec<Uuid>) -> F,
-) -> Result<i64>
-where
-    F: Future<Output = Result<usize>>,
-{
-    let done = AtomicI64::new(0);
-    let deleting = candidates.try_for_each_concurrent(AT_ONCE, |ids| async {
-        let deleted = i64::try_from(delete(ids).await?).map_err(Error::internal)?;
-        done.fetch_add(deleted, Ordering::Relaxed);
-        progress.increment(deleted).await
-    });
-    deleting.await?;
-    let done = done.into_inner();
-    progress.set_total(done);
-    progress.finish().await?;
-    Ok(done)
+    done: AtomicI64,
+}
+
+impl Counted {
+    fn new(progress: Progress) -> Self {
+        Self { progress, done: AtomicI64::new(0) }
+    }
+
+    async fn add(&self, some: usize) -> Result<()> {
+        let some = i64::try_from(some).map_err(Error::internal)?;
+        self.done.fetch_add(some, Ordering::Relaxed);
+        self.progress.increment(some).await
+    }
+
+    async fn finish(self) -> Result<i64> {
+        let done = self.done.into_inner();
+        self.progress.set_total(done);
+        self.progress.finish().await?;
+        Ok(done)
+    }
 }
 
 register!(TaskKind::of::<OrphanCleanup>());
@@ -225,9 +232,37 @@ impl Cleanup<'_> {
         Ok(found.into_iter().map(|row| row.pulp_id).collect())
     }
 
+    /// Deletes a batch of units, and of their artifacts those that nothing else uses.
+    async fn delete_units(&self, ids: Vec<Uuid>, units: &Counted, files: &Counted) -> Result<()> {
+        let artifacts = self.artifacts_of(&ids).await?;
+        units.add(self.delete_content(&ids).await?).await?;
+        for artifacts in artifacts.chunks(BATCH) {
+            files.add(self.delete_artifacts(artifacts).await?).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_unused(&self, artifacts: Vec<Uuid>, files: &Counted) -> Result<()> {
+        files.add(self.delete_artifacts(&artifacts).await?).await
+    }
+
+    /// The artifacts of units, as far as they are here.
+    async fn artifacts_of(&self, units: &[Uuid]) -> Result<Vec<Uuid>> {
+        let used = content_artifact::Entity::find()
+            .select_only()
+            .distinct()
+            .column(content_artifact::Column::ArtifactId)
+            .filter(content_artifact::Column::ContentId.is_in(units.iter().copied()))
+            .filter(content_artifact::Column::ArtifactId.is_not_null())
+            .into_tuple()
+            .all(self.cx.db().read())
+            .await?;
+        Ok(used)
+    }
+
     /// Deletes those of the units that are orphans still; their details and files' names go with them.
-    async fn delete_content(&self, ids: Vec<Uuid>) -> Result<usize> {
-        let (sql, values) = self.statement(CONTENT, &ids);
+    async fn delete_content(&self, ids: &[Uuid]) -> Result<usize> {
+        let (sql, values) = self.statement(CONTENT, ids);
         let mut tries = 1;
         loop {
             let tx = self.cx.db().write().await?;
@@ -245,8 +280,8 @@ impl Cleanup<'_> {
     }
 
     /// Deletes those of the artifacts that are orphans still, and then their files.
-    async fn delete_artifacts(&self, ids: Vec<Uuid>) -> Result<usize> {
-        let (sql, values) = self.statement(ARTIFACTS, &ids);
+    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<usize> {
+        let (sql, values) = self.statement(ARTIFACTS, ids);
         let sql = format!("{sql} RETURNING file");
         let mut tries = 1;
         loop {
