@@ -25,7 +25,7 @@ const CLIENTS: [&str; 5] = [
 /// Docker's registry: the program, and Debian's package.
 const DOCKER_REGISTRY: &str = "docker-registry";
 
-/// Makes sure that the tests find PostgreSQL's server programs, curl, skopeo, podman, gpg, Docker's registry, dnf,
+/// Makes sure that the tests find PostgreSQL's server programs, curl, make, skopeo, podman, gpg, Docker's registry, dnf,
 /// createrepo_c, rpmbuild, rustfmt, clippy, cargo-nextest and the clients in Python.
 pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn all() -> Result<()> {
         missing.push("curl");
     }
     missing.extend(["podman", "skopeo", DOCKER_REGISTRY, "dnf"].into_iter().filter(|program| !sh::on_path(program)));
-    for (program, package) in [("gpg", "gnupg"), ("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")] {
+    for (program, package) in [("make", "make"), ("gpg", "gnupg"), ("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")] {
         if !sh::on_path(program) {
             missing.push(package);
         }
