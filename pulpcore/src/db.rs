@@ -8,6 +8,7 @@
 mod away;
 pub mod bulk;
 mod changes;
+mod deadlock;
 mod keys;
 mod writing;
 
@@ -23,6 +24,7 @@ use tokio::sync::Mutex;
 pub(crate) use self::away::{is_away, unavailable};
 pub use self::changes::Change;
 pub(crate) use self::changes::{Changes, Hears};
+pub(crate) use self::deadlock::is_deadlock;
 pub(crate) use self::keys::{among, array, keys};
 pub use self::writing::{WriteTx, Writing};
 use crate::error::{Error, Result};

@@ -36,7 +36,9 @@ pub(crate) fn all() -> Result<()> {
         missing.push("curl");
     }
     missing.extend(["podman", "skopeo", DOCKER_REGISTRY, "dnf"].into_iter().filter(|program| !sh::on_path(program)));
-    for (program, package) in [("make", "make"), ("gpg", "gnupg"), ("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")] {
+    for (program, package) in
+        [("make", "make"), ("gpg", "gnupg"), ("createrepo_c", "createrepo-c"), ("rpmbuild", "rpm")]
+    {
         if !sh::on_path(program) {
             missing.push(package);
         }

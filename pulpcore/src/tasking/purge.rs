@@ -4,8 +4,8 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::db::{Db, is_deadlock};
+use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
 
 /// How long tasks are kept unless somebody says something else.
@@ -51,24 +51,6 @@ pub(crate) async fn batch(db: &Db, before: OffsetDateTime, states: &[&str]) -> R
     once(db, before, states).await
 }
 
-/// Whether PostgreSQL undid a transaction because it and another one waited for each other (`deadlock_detected`).
-#[cfg(feature = "postgres")]
-fn is_deadlock(error: &Error) -> bool {
-    use sea_orm::{DbErr, RuntimeErr};
-    let Error::Internal(cause) = error else { return false };
-    let cause = match cause.downcast_ref::<DbErr>() {
-        Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) => cause,
-        _ => return false,
-    };
-    cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
-}
-
-/// SQLite's writers take turns.
-#[cfg(not(feature = "postgres"))]
-fn is_deadlock(_error: &Error) -> bool {
-    false
-}
-
 async fn once(db: &Db, before: OffsetDateTime, states: &[&str]) -> Result<Option<Counts>> {
     let tx = db.write().await?;
     let ids: Vec<Uuid> = task::Entity::find()
@@ -97,25 +79,4 @@ async fn once(db: &Db, before: OffsetDateTime, states: &[&str]) -> Result<Option
     tx.commit().await?;
     let counts = Counts { tasks: count(tasks.rows_affected), reports: count(reports), resources: count(resources) };
     Ok(Some(counts))
-}
-
-#[cfg(all(test, feature = "testkit", feature = "postgres"))]
-mod tests {
-    use super::*;
-    use crate::db::exec;
-    use crate::sample::Sample;
-
-    #[tokio::test]
-    async fn a_deadlock_is_known_when_it_is_met() {
-        let sample = Sample::postgres().await;
-        let (one, two) = (sample.notebook("one").await, sample.notebook("two").await);
-        let sql = "UPDATE core_repository SET description = 'x' WHERE pulp_id = $1";
-        let (first, second) = (sample.app.db.write().await.unwrap(), sample.app.db.write().await.unwrap());
-        exec(&*first, sql, vec![one.into()]).await.unwrap();
-        exec(&*second, sql, vec![two.into()]).await.unwrap();
-        let crossing = tokio::join!(exec(&*first, sql, vec![two.into()]), exec(&*second, sql, vec![one.into()]),);
-        let undone = crossing.0.err().or(crossing.1.err()).expect("one of the two gives way");
-        assert!(is_deadlock(&undone), "{}", undone.log());
-        assert!(!is_deadlock(&Error::Canceled));
-    }
 }

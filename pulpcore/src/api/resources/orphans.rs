@@ -16,7 +16,7 @@ use crate::api::bodies::AsyncOperationResponse;
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
-use crate::db::{comparable, exec, now, rows};
+use crate::db::{comparable, exec, is_deadlock, now, rows};
 use crate::error::{Error, Result};
 use crate::models::{content, content_artifact};
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
@@ -63,7 +63,7 @@ const BATCH: usize = 1000;
 /// How many batches go at a time: while the files of one are removed, the database has others, on PostgreSQL each by a
 /// connection of its own.
 const AT_ONCE: usize = 3;
-/// How often a batch is tried whose rows come into use while it is deleted.
+/// How often a batch is tried whose rows come into use while it is deleted, or meets another.
 const TRIES: usize = 5;
 
 impl Task for OrphanCleanup {
@@ -271,8 +271,7 @@ impl Cleanup<'_> {
                     tx.commit().await?;
                     return usize::try_from(deleted).map_err(Error::internal);
                 }
-                // On PostgreSQL a row can come into use between the look and the deletion; then the key protects it.
-                Err(error) if tries == TRIES || !is_in_use(&error) => return Err(error),
+                Err(error) if tries == TRIES || !is_passing(&error) => return Err(error),
                 Err(_) => tx.rollback().await?,
             }
             tries += 1;
@@ -294,7 +293,7 @@ impl Cleanup<'_> {
                     artifacts::remove_files(self.cx.app(), unnamed).await?;
                     return Ok(deleted);
                 }
-                Err(error) if tries == TRIES || !is_in_use(&error) => return Err(error),
+                Err(error) if tries == TRIES || !is_passing(&error) => return Err(error),
                 Err(_) => tx.rollback().await?,
             }
             tries += 1;
@@ -316,11 +315,12 @@ impl Cleanup<'_> {
     }
 }
 
-/// Whether a deletion failed because something refers to the row.
-fn is_in_use(error: &Error) -> bool {
+/// Whether a deletion failed for what may be over when it is tried again. On PostgreSQL a row can come into use between the
+/// look and the deletion; then the key protects it. And two batches can meet in rows that go with both, in no order.
+fn is_passing(error: &Error) -> bool {
     let Error::Internal(cause) = error else { return false };
-    let error = cause.downcast_ref::<sea_orm::DbErr>().and_then(sea_orm::DbErr::sql_err);
-    matches!(error, Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
+    let cause = cause.downcast_ref::<sea_orm::DbErr>().and_then(sea_orm::DbErr::sql_err);
+    matches!(cause, Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_))) || is_deadlock(error)
 }
 
 #[cfg(test)]
