@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pulpcore::testkit::{Backend, FixtureServer};
+use pulpcore::testkit::{Backend, Fault, FixtureServer};
 use serde_json::{Value, json};
 
 use crate::common::{Server, Site};
@@ -36,9 +36,17 @@ async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about(
     }
 
     let began = Instant::now();
-    let (mut round, mut missed) = (0, 0);
+    let (mut round, mut held) = (0, Vec::new());
     while began.elapsed() < Duration::from_secs(seconds) {
         let repository = &repositories[round % REPOSITORIES];
+        // Every other sync is killed at any moment, which may be after its end; the rest certainly at work, because
+        // each of those meets a file that nobody has yet and that does not come.
+        let withheld = (round % 2 == 0).then(|| format!("r{}/withheld-{round}.bin", round % REPOSITORIES));
+        if let Some(path) = &withheld {
+            files.put(path, format!("withheld in round {round}"));
+            files.manifest(&format!("r{}/PULP_MANIFEST", round % REPOSITORIES));
+            files.fault(path, Fault::Stall);
+        }
         let sync = api.dispatch(&format!("{repository}sync/"), &json!({ "optimize": false, "mirror": true })).await?;
         // Emptied, so that the next sync makes a version again; and what has no owner goes, so that it downloads again.
         api.dispatch(&format!("{repository}modify/"), &json!({ "remove_content_units": ["*"] })).await?;
@@ -46,9 +54,17 @@ async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about(
         if round % 3 == 0 {
             api.dispatch("orphans/cleanup/", &json!({ "orphan_protection_time": 0 })).await?;
         }
-        let task = api.task(&sync, |task| task["state"] != "waiting").await?;
-        let busy = at_work(&api, &workers, &task).await;
+        api.task(&sync, |task| task["state"] != "waiting").await?;
+        if let Some(path) = &withheld {
+            files.wait_for(path, 1).await;
+        }
+        let busy = at_work(&api, &workers, &sync).await?;
+        ensure!(withheld.is_none() || busy.is_some(), "nobody works on {sync}");
         workers.remove(busy.unwrap_or(round * 5 % PROCESSES)).kill().await?;
+        if let Some(path) = &withheld {
+            files.heal(path);
+            held.push(sync);
+        }
         workers.push(site.serve_with(&WORKER, &[]).await?);
         round += 1;
     }
@@ -57,11 +73,13 @@ async fn workers_that_are_killed_leave_nothing_unfinished_locked_or_lying_about(
         api.ended_task(&task).await?;
     }
     let failed = api.api.get("tasks/?state=failed&limit=1000").await?;
-    for task in failed["results"].as_array().context("a list")? {
+    let failed = failed["results"].as_array().context("a list")?;
+    for task in failed {
         ensure!(task["error"]["description"] == "Worker has gone missing.", "{task}");
-        missed += 1;
     }
-    ensure!(missed > 0, "nobody was killed at work in {round} rounds");
+    for sync in held {
+        ensure!(failed.iter().any(|task| task["pulp_href"] == *sync), "{sync} was killed at work and has not failed");
+    }
     ensure!(site.query("SELECT COUNT(*) AS n FROM core_taskreservation").await? == 0, "a lock is held");
     for worker in workers {
         worker.stop().await?;
@@ -83,9 +101,11 @@ async fn unfinished(api: &Server) -> Result<Option<String>> {
     Ok(page["results"][0]["pulp_href"].as_str().map(str::to_owned))
 }
 
-/// Which of the processes works on a task, if it still runs.
-async fn at_work(api: &Server, processes: &[Server], task: &Value) -> Option<usize> {
-    let worker = api.api.get(task["worker"].as_str()?).await.ok()?;
-    let name = worker["name"].as_str()?;
-    processes.iter().position(|process| process.is_listed_as(name))
+/// Which of the processes works on a task, if it still runs. The task itself does not say: Pulp deprecated that.
+async fn at_work(api: &Server, processes: &[Server], task: &str) -> Result<Option<usize>> {
+    let workers = api.api.get("workers/?limit=1000&fields=name,current_task").await?;
+    let mut listed = workers["results"].as_array().context("a list")?.iter();
+    let busy = listed.find(|worker| worker["current_task"] == task);
+    let name = busy.and_then(|worker| worker["name"].as_str());
+    Ok(name.and_then(|name| processes.iter().position(|process| process.is_listed_as(name))))
 }
