@@ -5,11 +5,11 @@
 //! `IMMEDIATE`, and share one connection, whose cache stays good because nobody else writes. On PostgreSQL the same call is
 //! an ordinary transaction.
 
+mod arrays;
 mod away;
 pub mod bulk;
 mod changes;
 mod deadlock;
-mod keys;
 mod writing;
 
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use sea_orm::{
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
+pub(crate) use self::arrays::{among, array, keys, of_values, one_of};
 pub(crate) use self::away::{is_away, unavailable};
 pub use self::changes::Change;
 pub(crate) use self::changes::{Changes, Hears};
-pub(crate) use self::deadlock::is_deadlock;
-pub(crate) use self::keys::{among, array, keys};
+pub(crate) use self::deadlock::{is_deadlock, tried_again};
 pub use self::writing::{WriteTx, Writing};
 use crate::error::{Error, Result};
 

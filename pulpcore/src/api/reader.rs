@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{ExprTrait, IntoIden, Query};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::{EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::rows_per_statement;
+use crate::db::one_of;
 use crate::error::Result;
 use crate::models::{repository, repository_version};
 use crate::plugin::{Detail, Family, Master};
@@ -77,16 +77,16 @@ impl Reader {
         };
         let (key, pulp_type) = (column("pulp_id"), column("pulp_type"));
         let mut hrefs = Hrefs::new();
-        for ids in unique(ids).chunks(rows_per_statement(1)) {
-            let select = Query::select()
-                .columns([key, pulp_type])
-                .from(M::default())
-                .and_where(key.is_in(ids.iter().copied()))
-                .take();
-            for row in Found::find_by_statement(self.app.db.backend().build(&select)).all(self.app.db.read()).await? {
-                if let Some(href) = self.href(M::FAMILY, &row.pulp_type, row.pulp_id) {
-                    hrefs.insert(row.pulp_id, href);
-                }
+        let ids = unique(ids);
+        if ids.is_empty() {
+            return Ok(hrefs);
+        }
+        let backend = self.app.db.backend();
+        let select =
+            Query::select().columns([key, pulp_type]).from(M::default()).and_where(one_of(backend, key, ids)).take();
+        for row in Found::find_by_statement(backend.build(&select)).all(self.app.db.read()).await? {
+            if let Some(href) = self.href(M::FAMILY, &row.pulp_type, row.pulp_id) {
+                hrefs.insert(row.pulp_id, href);
             }
         }
         Ok(hrefs)
@@ -105,26 +105,29 @@ impl Reader {
             pulp_type: String,
         }
         let mut hrefs = HashMap::new();
-        for ids in unique(ids).chunks(rows_per_statement(1)) {
-            let select = Query::select()
-                .columns([
-                    (repository_version::Entity.into_iden(), repository_version::Column::PulpId.into_iden()),
-                    (repository_version::Entity.into_iden(), repository_version::Column::Number.into_iden()),
-                    (repository_version::Entity.into_iden(), repository_version::Column::RepositoryId.into_iden()),
-                    (repository::Entity.into_iden(), repository::Column::PulpType.into_iden()),
-                ])
-                .from(repository_version::Entity)
-                .inner_join(
-                    repository::Entity,
-                    super::filters::col(repository::Column::PulpId)
-                        .eq(super::filters::col(repository_version::Column::RepositoryId)),
-                )
-                .and_where(repository_version::Column::PulpId.is_in(ids.iter().copied()))
-                .take();
-            for row in Found::find_by_statement(self.app.db.backend().build(&select)).all(self.app.db.read()).await? {
-                if let Some(repository) = self.href(Family::Repository, &row.pulp_type, row.repository_id) {
-                    hrefs.insert(row.pulp_id, (format!("{repository}versions/{}/", row.number), repository));
-                }
+        let ids = unique(ids);
+        if ids.is_empty() {
+            return Ok(hrefs);
+        }
+        let backend = self.app.db.backend();
+        let select = Query::select()
+            .columns([
+                (repository_version::Entity.into_iden(), repository_version::Column::PulpId.into_iden()),
+                (repository_version::Entity.into_iden(), repository_version::Column::Number.into_iden()),
+                (repository_version::Entity.into_iden(), repository_version::Column::RepositoryId.into_iden()),
+                (repository::Entity.into_iden(), repository::Column::PulpType.into_iden()),
+            ])
+            .from(repository_version::Entity)
+            .inner_join(
+                repository::Entity,
+                super::filters::col(repository::Column::PulpId)
+                    .eq(super::filters::col(repository_version::Column::RepositoryId)),
+            )
+            .and_where(one_of(backend, repository_version::Column::PulpId, ids))
+            .take();
+        for row in Found::find_by_statement(backend.build(&select)).all(self.app.db.read()).await? {
+            if let Some(repository) = self.href(Family::Repository, &row.pulp_type, row.repository_id) {
+                hrefs.insert(row.pulp_id, (format!("{repository}versions/{}/", row.number), repository));
             }
         }
         Ok(hrefs)

@@ -5,8 +5,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, InsertStatement, OnConflict, Query};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, Iterable, QueryTrait, Value};
-use time::format_description::well_known::Rfc3339;
 
+use super::arrays::{self, Array};
 use super::rows_per_statement;
 use crate::error::{Error, Result};
 
@@ -41,8 +41,8 @@ where
 enum Given {
     /// All rows have the same.
     Same(Value),
-    /// The values of all rows as the text of an array, and the type of its elements.
-    Each(&'static str, String),
+    /// The values of all rows.
+    Each(Array),
 }
 
 type Column<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column;
@@ -61,7 +61,10 @@ fn by_column<A: ActiveModelTrait>(rows: &[A]) -> Option<Vec<(Column<A>, Given)>>
         }
         let varies = values.iter().any(|value| *value != values[0]);
         has_array |= varies;
-        let given = if varies { array(values)? } else { Given::Same(values.into_iter().next()?) };
+        let given = match varies {
+            true => Given::Each(arrays::of_values(values)?),
+            false => Given::Same(values.into_iter().next()?),
+        };
         columns.push((column, given));
     }
     // As many rows come out as the longest array has elements.
@@ -75,62 +78,12 @@ fn from_arrays<A: ActiveModelTrait>(columns: Vec<(Column<A>, Given)>) -> Result<
     for (_, given) in columns {
         select.expr(match given {
             Given::Same(value) => Expr::val(value),
-            Given::Each(of, text) => Func::cust("unnest").arg(Expr::val(text).cast_as(format!("{of}[]"))).into(),
+            Given::Each(Array { of, text }) => {
+                Func::cust("unnest").arg(Expr::val(text).cast_as(format!("{of}[]"))).into()
+            }
         });
     }
     Ok(insert.select_from(select).map_err(Error::internal)?.take())
-}
-
-/// The text of an array of these values, which are all of the first one's type.
-fn array(values: Vec<Value>) -> Option<Given> {
-    let mut text = String::from("{");
-    let mut element = None;
-    for value in values {
-        let (of, value) = as_text(value)?;
-        if *element.get_or_insert(of) != of {
-            return None;
-        }
-        if text.len() > 1 {
-            text.push(',');
-        }
-        match value {
-            None => text.push_str("NULL"),
-            Some(value) => quote(&mut text, &value),
-        }
-    }
-    text.push('}');
-    Some(Given::Each(element?, text))
-}
-
-/// An element of an array, in quotes (PostgreSQL, "Array Input and Output Syntax").
-fn quote(text: &mut String, value: &str) {
-    text.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
-}
-
-/// The type of a value, and the value as PostgreSQL reads it.
-fn as_text(value: Value) -> Option<(&'static str, Option<String>)> {
-    Some(match value {
-        Value::Bool(value) => ("boolean", value.map(|value| value.to_string())),
-        Value::SmallInt(value) => ("smallint", value.map(|value| value.to_string())),
-        Value::Int(value) => ("integer", value.map(|value| value.to_string())),
-        Value::BigInt(value) => ("bigint", value.map(|value| value.to_string())),
-        Value::Double(value) => ("double precision", value.map(|value| value.to_string())),
-        Value::String(value) => ("text", value),
-        Value::Uuid(value) => ("uuid", value.map(|value| value.to_string())),
-        Value::Json(value) => ("jsonb", value.map(|value| value.to_string())),
-        Value::Bytes(value) => ("bytea", value.map(|value| format!("\\x{}", hex::encode(value)))),
-        Value::TimeDateTimeWithTimeZone(value) => {
-            ("timestamptz", value.map(|value| value.format(&Rfc3339)).transpose().ok()?)
-        }
-        _ => return None,
-    })
 }
 
 #[cfg(all(test, feature = "sqlite"))]
@@ -165,14 +118,6 @@ mod tests {
         assert_eq!(found.pulp_last_updated, datetime!(2026-01-02 01:04:05.000_007 UTC));
         assert_eq!(found.pulp_labels, labels);
     });
-
-    #[test]
-    fn the_text_of_an_array_says_what_is_text_and_what_is_nothing() {
-        let texts = [Some("a\"b\\"), None, Some("NULL"), Some(""), Some("{ü,\n}")];
-        let values = texts.map(|text| Value::String(text.map(str::to_owned))).into();
-        let Some(Given::Each("text", text)) = array(values) else { panic!("an array of texts") };
-        assert_eq!(text, "{\"a\\\"b\\\\\",NULL,\"NULL\",\"\",\"{ü,\n}\"}");
-    }
 
     on_both!(more_rows_than_one_statement_takes_are_inserted, |sample| {
         let now = crate::db::now();

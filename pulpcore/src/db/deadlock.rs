@@ -1,6 +1,25 @@
-//! Transactions that wait for each other.
+//! Transactions that PostgreSQL undoes for what is over when they are tried again, such as waiting for each other.
 
-use crate::error::Error;
+use std::future::Future;
+
+use crate::error::{Error, Result};
+
+/// How often something is tried.
+const TRIES: usize = 5;
+
+/// Does what is a transaction of its own, and does it again while it fails with what `passes`.
+pub(crate) async fn tried_again<T, F>(passes: impl Fn(&Error) -> bool, once: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for _ in 1..TRIES {
+        match once().await {
+            Err(error) if passes(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    once().await
+}
 
 /// Whether PostgreSQL undid a transaction because it and another one waited for each other (`deadlock_detected`).
 #[cfg(feature = "postgres")]
@@ -22,6 +41,8 @@ pub(crate) fn is_deadlock(_error: &Error) -> bool {
 
 #[cfg(all(test, feature = "testkit", feature = "postgres"))]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::db::exec;
     use crate::sample::Sample;
@@ -38,5 +59,26 @@ mod tests {
         let undone = crossing.0.err().or(crossing.1.err()).expect("one of the two gives way");
         assert!(is_deadlock(&undone), "{}", undone.log());
         assert!(!is_deadlock(&Error::Canceled));
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_tried_again_and_not_for_ever() {
+        let times = Cell::new(0);
+        let fails = |failures: usize| {
+            times.set(0);
+            let times = &times;
+            tried_again(
+                |error| matches!(error, Error::Canceled),
+                move || async move {
+                    times.set(times.get() + 1);
+                    if times.get() > failures { Ok(()) } else { Err(Error::Canceled) }
+                },
+            )
+        };
+        fails(2).await.unwrap();
+        assert_eq!(times.get(), 3);
+        fails(usize::MAX).await.unwrap_err();
+        assert_eq!(times.get(), TRIES);
+        tried_again(is_deadlock, || async { Err::<(), _>(Error::Canceled) }).await.unwrap_err();
     }
 }

@@ -83,6 +83,14 @@ impl Progress {
         self.write(state::COMPLETED).await
     }
 
+    /// Finishes the report of what had to be counted to know how many there are; says how many that were.
+    pub async fn finish_counted(self) -> Result<i64> {
+        let counted = self.done.load(Ordering::Relaxed);
+        self.set_total(counted);
+        self.finish().await?;
+        Ok(counted)
+    }
+
     async fn write(&self, state: &str) -> Result<()> {
         let total = Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
         let now = now();

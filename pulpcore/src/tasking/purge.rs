@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::db::{Db, is_deadlock};
+use crate::db::{Db, is_deadlock, tried_again};
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
 
@@ -12,9 +12,6 @@ use crate::models::{created_resource, progress_report, task};
 pub(crate) const AGE: Duration = Duration::days(30);
 /// Tasks in one transaction: others write in between.
 const BATCH: u64 = 500;
-
-/// How often a batch is tried.
-const ATTEMPTS: usize = 5;
 
 /// How many rows went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,13 +39,7 @@ impl Counts {
 /// [comparable](crate::db::comparable); `None` if nothing was left to remove.
 pub(crate) async fn batch(db: &Db, before: OffsetDateTime, states: &[&str]) -> Result<Option<Counts>> {
     // What a task has dispatched forgets it as its row goes, in no order: PostgreSQL may undo one of two that meet.
-    for _ in 1..ATTEMPTS {
-        match once(db, before, states).await {
-            Err(error) if is_deadlock(&error) => {}
-            outcome => return outcome,
-        }
-    }
-    once(db, before, states).await
+    tried_again(is_deadlock, || once(db, before, states)).await
 }
 
 async fn once(db: &Db, before: OffsetDateTime, states: &[&str]) -> Result<Option<Counts>> {

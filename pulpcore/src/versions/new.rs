@@ -38,6 +38,8 @@ pub struct NewVersion<'a> {
     overwrite: bool,
     /// Whether anything was added or removed, even if it was taken back since.
     touched: bool,
+    /// What was counted, if nothing was added or removed since.
+    counted: Option<Changes>,
 }
 
 impl<'a> NewVersion<'a> {
@@ -51,7 +53,7 @@ impl<'a> NewVersion<'a> {
         let noun = registry::get().noun(Family::Repository, &row.pulp_type);
         let noun = noun.ok_or_else(|| registry::missing(&row.pulp_type))?;
         let previous = super::latest(&**tx, repository).await?;
-        Ok(Self { tx, noun, repository: row, previous, base: None, overwrite: true, touched: false })
+        Ok(Self { tx, noun, repository: row, previous, base: None, overwrite: true, touched: false, counted: None })
     }
 
     /// The repository.
@@ -150,6 +152,7 @@ impl<'a> NewVersion<'a> {
 
     /// Adds the units that a subquery selects.
     pub async fn add_selected(&mut self, units: SelectStatement) -> Result<()> {
+        self.counted = None;
         let (repository, number) = (self.repository.pulp_id, self.number());
         if self.touched {
             // A unit that this same version removed was there before: it simply stays.
@@ -208,6 +211,7 @@ impl<'a> NewVersion<'a> {
     }
 
     async fn remove_where(&mut self, which: sea_orm::sea_query::SimpleExpr) -> Result<()> {
+        self.counted = None;
         let (repository, number) = (self.repository.pulp_id, self.number());
         if self.touched {
             // A unit that this same version added was never there.
@@ -240,15 +244,19 @@ impl<'a> NewVersion<'a> {
             return Err(Error::internal("a repository's noun has a repository's hooks"));
         };
         if self.touched {
-            let added = self.changes().await?.added;
-            self.check_types(hooks.content, &added)?;
-            self.enforce_repo_keys(&added).await?;
+            let changes = self.changes().await?;
+            self.check_types(hooks.content, &changes.added)?;
+            let replaces = self.enforce_repo_keys(&changes.added).await?;
+            self.counted = (!replaces).then_some(changes);
         }
         (hooks.finalize)(&mut self).await?;
         if !self.touched {
             return Ok(None);
         }
-        let changes = self.changes().await?;
+        let changes = match self.counted.take() {
+            Some(changes) => changes,
+            None => self.changes().await?,
+        };
         if changes.added.is_empty() && changes.removed.is_empty() {
             return Ok(None);
         }
@@ -272,8 +280,10 @@ impl<'a> NewVersion<'a> {
         }
     }
 
-    /// A newcomer replaces the units that have its repository key; two newcomers with one key are refused.
-    async fn enforce_repo_keys(&mut self, added: &[TypeCount]) -> Result<()> {
+    /// A newcomer replaces the units that have its repository key; two newcomers with one key are refused. Whether there
+    /// were any to replace.
+    async fn enforce_repo_keys(&self, added: &[TypeCount]) -> Result<bool> {
+        let mut replaces = false;
         for TypeCount { content_type: type_name, n: newcomers } in added {
             let Some(noun) = registry::get().noun(Family::Content, type_name) else { continue };
             let Hooks::Content(hooks) = &noun.hooks else { continue };
@@ -325,8 +335,9 @@ impl<'a> NewVersion<'a> {
                  AND version_removed IS NULL AND content_id IN ({replaced})"
             );
             exec(&**self.tx, &update, values).await?;
+            replaces = true;
         }
-        Ok(())
+        Ok(replaces)
     }
 
     /// What it gained and lost so far.

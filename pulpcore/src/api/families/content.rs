@@ -21,7 +21,7 @@ use crate::api::list::label_select;
 use crate::api::query::values;
 use crate::api::reader::Reader;
 use crate::api::shape;
-use crate::db::now;
+use crate::db::{now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{artifact, content, content_artifact, repository, repository_content as membership};
 use crate::plugin::Noun;
@@ -191,23 +191,24 @@ struct File {
 
 async fn files(reader: &Reader, rows: &[content::Model]) -> Result<HashMap<Uuid, Vec<File>>> {
     use artifact::Column as A;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.pulp_id).collect();
     let mut files: HashMap<Uuid, Vec<File>> = HashMap::new();
-    for ids in ids.chunks(crate::db::rows_per_statement(1)) {
-        let mut select = Query::select();
-        select
-            .expr(col(content_artifact::Column::ContentId))
-            .expr(col(content_artifact::Column::ArtifactId))
-            .expr(col(content_artifact::Column::RelativePath))
-            .from(content_artifact::Entity)
-            .left_join(artifact::Entity, col(A::PulpId).eq(col(content_artifact::Column::ArtifactId)))
-            .and_where(content_artifact::Column::ContentId.is_in(ids.iter().copied()));
-        for digest in [A::Md5, A::Sha1, A::Sha224, A::Sha256, A::Sha384, A::Sha512] {
-            select.expr(col(digest));
-        }
-        for file in File::find_by_statement(reader.app.db.backend().build(&select)).all(reader.app.db.read()).await? {
-            files.entry(file.content_id).or_default().push(file);
-        }
+    if rows.is_empty() {
+        return Ok(files);
+    }
+    let backend = reader.app.db.backend();
+    let mut select = Query::select();
+    select
+        .expr(col(content_artifact::Column::ContentId))
+        .expr(col(content_artifact::Column::ArtifactId))
+        .expr(col(content_artifact::Column::RelativePath))
+        .from(content_artifact::Entity)
+        .left_join(artifact::Entity, col(A::PulpId).eq(col(content_artifact::Column::ArtifactId)))
+        .and_where(one_of(backend, content_artifact::Column::ContentId, rows.iter().map(|row| row.pulp_id)));
+    for digest in [A::Md5, A::Sha1, A::Sha224, A::Sha256, A::Sha384, A::Sha512] {
+        select.expr(col(digest));
+    }
+    for file in File::find_by_statement(backend.build(&select)).all(reader.app.db.read()).await? {
+        files.entry(file.content_id).or_default().push(file);
     }
     Ok(files)
 }

@@ -69,15 +69,12 @@ impl Task for UploadCleanup {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let before = minutes_ago(u64::try_from(self.upload_protection_time.unwrap_or_default()).unwrap_or_default());
         let progress = cx.progress("Clean up uploads", "clean-up.uploads");
-        let (mut after, mut done) = (Uuid::nil(), 0);
+        let mut after = Uuid::nil();
         while let Some(stale) = stale(&cx, before, after).await? {
             after = stale.last().copied().unwrap_or(after);
-            let removed = remove(&cx, before, stale).await?;
-            done += removed;
-            progress.increment(removed).await?;
+            progress.increment(remove(&cx, before, stale).await?).await?;
         }
-        progress.set_total(done);
-        progress.finish().await
+        progress.finish_counted().await.map(drop)
     }
 }
 
@@ -145,9 +142,8 @@ impl Task for TmpfileCleanup {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let removed = cx.storage().sweep_spool().await?;
         let progress = cx.progress("Clean up temporary files", "clean-up.tmpfiles");
-        let removed = i64::try_from(removed).unwrap_or(i64::MAX);
-        progress.set_total(removed);
-        progress.done(removed).await
+        progress.increment(i64::try_from(removed).unwrap_or(i64::MAX)).await?;
+        progress.finish_counted().await.map(drop)
     }
 }
 

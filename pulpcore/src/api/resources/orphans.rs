@@ -1,7 +1,6 @@
 //! Orphan cleanup: content that no repository version holds, artifacts that nothing uses, and files that no artifact has.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::http::Method;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -16,7 +15,7 @@ use crate::api::bodies::AsyncOperationResponse;
 use crate::api::endpoint::{Described, Endpoint};
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
-use crate::db::{comparable, exec, is_deadlock, now, rows};
+use crate::db::{among, comparable, exec, is_deadlock, keys, now, one_of, rows, tried_again};
 use crate::error::{Error, Result};
 use crate::models::{content, content_artifact};
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
@@ -63,8 +62,6 @@ const BATCH: usize = 1000;
 /// How many batches go at a time: while the files of one are removed, the database has others, on PostgreSQL each by a
 /// connection of its own.
 const AT_ONCE: usize = 3;
-/// How often a batch is tried whose rows come into use while it is deleted, or meets another.
-const TRIES: usize = 5;
 
 impl Task for OrphanCleanup {
     const TYPE: &'static str = "core/orphan-cleanups";
@@ -89,8 +86,8 @@ impl Task for OrphanCleanup {
         let given = self.content_hrefs.map(|refs| refs.into_iter().map(|unit| unit.id).collect::<Vec<_>>());
         let cleanup = Cleanup { cx: &cx, before: comparable(before), domain: cx.domain() };
 
-        let units = Counted::new(cx.progress("Clean up orphan Content", "clean-up.content"));
-        let files = Counted::new(cx.progress("Clean up orphan Artifacts", "clean-up.artifacts"));
+        let units = cx.progress("Clean up orphan Content", "clean-up.content");
+        let files = cx.progress("Clean up orphan Artifacts", "clean-up.artifacts");
         let given = given.map(|mut ids| {
             ids.sort_unstable();
             ids.dedup();
@@ -105,8 +102,13 @@ impl Task for OrphanCleanup {
         candidates.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_units(ids, &units, &files)).await?;
         // What no unit has had for some time, or ever.
         let unused = cleanup.candidates(ARTIFACTS);
-        unused.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_unused(ids, &files)).await?;
-        let (gone, unused) = (units.finish().await?, files.finish().await?);
+        unused
+            .try_for_each_concurrent(AT_ONCE, |ids| {
+                let (cleanup, files) = (&cleanup, &files);
+                async move { cleanup.delete_unused(&ids, files).await }
+            })
+            .await?;
+        let (gone, unused) = (units.finish_counted().await?, files.finish_counted().await?);
         statistics::units_changed(cx.db(), gone.max(unused));
 
         let stray = uploads::sweep(cx.app()).await?;
@@ -118,31 +120,6 @@ impl Task for OrphanCleanup {
             tracing::info!(stray, "Files that no artifact has were removed.");
         }
         Ok(())
-    }
-}
-
-/// A report that learns its total by counting.
-struct Counted {
-    progress: Progress,
-    done: AtomicI64,
-}
-
-impl Counted {
-    fn new(progress: Progress) -> Self {
-        Self { progress, done: AtomicI64::new(0) }
-    }
-
-    async fn add(&self, some: usize) -> Result<()> {
-        let some = i64::try_from(some).map_err(Error::internal)?;
-        self.done.fetch_add(some, Ordering::Relaxed);
-        self.progress.increment(some).await
-    }
-
-    async fn finish(self) -> Result<i64> {
-        let done = self.done.into_inner();
-        self.progress.set_total(done);
-        self.progress.finish().await?;
-        Ok(done)
     }
 }
 
@@ -233,85 +210,72 @@ impl Cleanup<'_> {
     }
 
     /// Deletes a batch of units, and of their artifacts those that nothing else uses.
-    async fn delete_units(&self, ids: Vec<Uuid>, units: &Counted, files: &Counted) -> Result<()> {
+    async fn delete_units(&self, ids: Vec<Uuid>, units: &Progress, files: &Progress) -> Result<()> {
         let artifacts = self.artifacts_of(&ids).await?;
-        units.add(self.delete_content(&ids).await?).await?;
+        units.increment(self.delete_content(&ids).await?).await?;
         for artifacts in artifacts.chunks(BATCH) {
-            files.add(self.delete_artifacts(artifacts).await?).await?;
+            self.delete_unused(artifacts, files).await?;
         }
         Ok(())
     }
 
-    async fn delete_unused(&self, artifacts: Vec<Uuid>, files: &Counted) -> Result<()> {
-        files.add(self.delete_artifacts(&artifacts).await?).await
+    /// Deletes those of the artifacts that are orphans still, and then their files.
+    async fn delete_unused(&self, artifacts: &[Uuid], files: &Progress) -> Result<()> {
+        let unnamed = self.delete_artifacts(artifacts).await?;
+        let deleted = i64::try_from(unnamed.len()).map_err(Error::internal)?;
+        artifacts::remove_files(self.cx.app(), unnamed).await?;
+        files.increment(deleted).await
     }
 
     /// The artifacts of units, as far as they are here.
     async fn artifacts_of(&self, units: &[Uuid]) -> Result<Vec<Uuid>> {
+        let db = self.cx.db();
         let used = content_artifact::Entity::find()
             .select_only()
             .distinct()
             .column(content_artifact::Column::ArtifactId)
-            .filter(content_artifact::Column::ContentId.is_in(units.iter().copied()))
+            .filter(one_of(db.backend(), content_artifact::Column::ContentId, units.iter().copied()))
             .filter(content_artifact::Column::ArtifactId.is_not_null())
             .into_tuple()
-            .all(self.cx.db().read())
+            .all(db.read())
             .await?;
         Ok(used)
     }
 
     /// Deletes those of the units that are orphans still; their details and files' names go with them.
-    async fn delete_content(&self, ids: &[Uuid]) -> Result<usize> {
-        let (sql, values) = self.statement(CONTENT, ids);
-        let mut tries = 1;
-        loop {
+    async fn delete_content(&self, ids: &[Uuid]) -> Result<i64> {
+        let (sql, values) = &self.statement(CONTENT, ids);
+        let once = || async move {
             let tx = self.cx.db().write().await?;
-            match exec(&*tx, &sql, values.clone()).await {
-                Ok(deleted) => {
-                    tx.commit().await?;
-                    return usize::try_from(deleted).map_err(Error::internal);
-                }
-                Err(error) if tries == TRIES || !is_passing(&error) => return Err(error),
-                Err(_) => tx.rollback().await?,
-            }
-            tries += 1;
-        }
+            let deleted = exec(&*tx, sql, values.clone()).await?;
+            tx.commit().await?;
+            i64::try_from(deleted).map_err(Error::internal)
+        };
+        tried_again(is_passing, once).await
     }
 
-    /// Deletes those of the artifacts that are orphans still, and then their files.
-    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<usize> {
+    /// Deletes those of the artifacts that are orphans still; gives the names of their files.
+    async fn delete_artifacts(&self, ids: &[Uuid]) -> Result<Vec<String>> {
         let (sql, values) = self.statement(ARTIFACTS, ids);
-        let sql = format!("{sql} RETURNING file");
-        let mut tries = 1;
-        loop {
+        let (sql, values) = (&format!("{sql} RETURNING file"), &values);
+        let once = || async move {
             let tx = self.cx.db().write().await?;
-            match rows::<File>(&*tx, &sql, values.clone()).await {
-                Ok(files) => {
-                    tx.commit().await?;
-                    let unnamed: Vec<String> = files.into_iter().map(|row| row.file).collect();
-                    let deleted = unnamed.len();
-                    artifacts::remove_files(self.cx.app(), unnamed).await?;
-                    return Ok(deleted);
-                }
-                Err(error) if tries == TRIES || !is_passing(&error) => return Err(error),
-                Err(_) => tx.rollback().await?,
-            }
-            tries += 1;
-        }
+            let files = rows::<File>(&*tx, sql, values.clone()).await?;
+            tx.commit().await?;
+            Ok(files.into_iter().map(|row| row.file).collect())
+        };
+        tried_again(is_passing, once).await
     }
 
     fn statement(&self, of: Orphans, ids: &[Uuid]) -> (String, Vec<Value>) {
         let Orphans { table, unused } = of;
-        let places: Vec<String> = (3..3 + ids.len()).map(|place| format!("${place}")).collect();
+        let backend = self.cx.db().backend();
         // PostgreSQL's `AS` is optional here and SQLite's is not.
         let sql = format!(
-            "DELETE FROM {table} AS t WHERE t.pulp_domain_id = $1 AND t.timestamp_of_interest < $2 \
-             AND t.pulp_id IN ({}) AND {unused}",
-            places.join(", ")
+            "DELETE FROM {table} AS t WHERE t.pulp_domain_id = $1 AND t.timestamp_of_interest < $2 AND {} AND {unused}",
+            among(backend, "t.pulp_id", "$3")
         );
-        let mut values: Vec<Value> = vec![self.domain.into(), self.before.into()];
-        values.extend(ids.iter().map(|id| Value::from(*id)));
-        (sql, values)
+        (sql, vec![self.domain.into(), self.before.into(), keys(backend, ids.iter().copied()).into()])
     }
 }
 

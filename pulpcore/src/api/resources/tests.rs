@@ -1,6 +1,7 @@
 //! The operations as a client sees them, on a real database: request in, answer out.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::LazyLock;
 
 use axum::body::{Body, to_bytes};
@@ -299,6 +300,20 @@ on_both!(chunks_become_an_artifact, |sample| {
     assert_eq!(sample.get(&href).await["size"], 11);
     assert_eq!(sample.send(Method::DELETE, &href, Sent::Nothing).await.0, 204);
     assert!(sample.app.storage.uploads().await.unwrap().is_empty());
+});
+
+on_both!(a_chunk_is_refused_while_its_upload_is_committed, |sample| {
+    let (_, upload) = sample.post("uploads/", json!({"size": 5})).await;
+    let href = upload["pulp_href"].as_str().unwrap();
+    assert_eq!(sample.chunk(href, "bytes 0-4/5", b"hello").await.0, 200);
+    let [id] = sample.app.storage.uploads().await.unwrap()[..] else { panic!("one upload") };
+    // What a commit does as long as it hashes.
+    let file = File::open(sample.app.settings.media_root.join(format!("upload/{id}"))).unwrap();
+    file.lock().unwrap();
+    let refused = sample.chunk(href, "bytes 0-4/5", b"other").await;
+    assert_eq!(refused, (409, json!({"detail": "The upload is being committed."})));
+    drop(file);
+    assert_eq!(sample.chunk(href, "bytes 0-4/5", b"other").await.0, 200);
 });
 
 on_both!(tasks_are_listed_filtered_canceled_and_cloned, |sample| {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, IdenStatic, Iterable, ModelTrait, Value};
 use uuid::Uuid;
 
-use crate::db::{self, rows_per_statement};
+use crate::db::{self, array, of_values, rows_per_statement};
 use crate::error::Result;
 use crate::plugin::{Content, key};
 
@@ -50,13 +50,48 @@ pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Mo
     Ok(found)
 }
 
-/// One statement that joins a list of keys with the table. The order of a `CROSS JOIN` is kept by SQLite: it walks the
-/// list and looks each key up in the index.
+/// One statement that looks up each of a list of keys.
 fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model], backend: DbBackend) -> (String, Vec<Value>) {
-    let mut values = Vec::with_capacity(rows.len() * columns.len());
-    let mut list = String::with_capacity(rows.len() * (8 + 7 * columns.len()));
-    for (n, row) in rows.iter().enumerate() {
+    let (list, values) = match backend {
+        DbBackend::Sqlite => None,
+        _ => by_column::<C>(columns, rows),
+    }
+    .unwrap_or_else(|| by_row::<C>(columns, rows, backend));
+    let same: Vec<_> =
+        columns.iter().enumerate().map(|(c, column)| format!("d.\"{}\" = w.c{c}", column.as_str())).collect();
+    // The order of a `CROSS JOIN` is kept by SQLite: it walks the list and looks each key up in the index.
+    let sql = format!(
+        "WITH {list} SELECT CAST(w.n AS BIGINT) AS n, d.\"{}\" AS id FROM w CROSS JOIN \"{}\" d WHERE {}",
+        key::<C>().as_str(),
+        C::default().table_name(),
+        same.join(" AND "),
+    );
+    (sql, values)
+}
+
+/// The list as one array a column: the same statement for every length. None if a column is of a type without arrays.
+fn by_column<C: Content>(columns: &[C::Column], rows: &[&C::Model]) -> Option<(String, Vec<Value>)> {
+    let (mut names, mut arrays, mut values) = (String::new(), String::new(), Vec::new());
+    for (c, column) in columns.iter().enumerate() {
+        let of = of_values(rows.iter().map(|row| row.get(*column)))?;
+        values.push(of.text.into());
         // Writing to a `String` cannot fail.
+        let _ = write!(names, "c{c}, ");
+        let _ = write!(arrays, "{}{}", if c == 0 { "" } else { ", " }, array(&format!("${}", c + 1), of.of));
+    }
+    let list = format!(
+        "given ({names}nth) AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY), \
+         w AS (SELECT {names}nth - 1 AS n FROM given)"
+    );
+    Some((list, values))
+}
+
+/// The list as rows of values.
+fn by_row<C: Content>(columns: &[C::Column], rows: &[&C::Model], backend: DbBackend) -> (String, Vec<Value>) {
+    let mut values = Vec::with_capacity(rows.len() * columns.len());
+    let names: String = (0..columns.len()).map(|c| format!(", c{c}")).collect();
+    let mut list = format!("w (n{names}) AS (VALUES ");
+    for (n, row) in rows.iter().enumerate() {
         let _ = write!(list, "{}({n}", if n == 0 { "" } else { "," });
         for column in columns {
             values.push(row.get(*column));
@@ -68,15 +103,6 @@ fn query<C: Content>(columns: &[C::Column], rows: &[&C::Model], backend: DbBacke
         }
         list.push(')');
     }
-    let names: String = (0..columns.len()).map(|c| format!(", c{c}")).collect();
-    let same: Vec<_> =
-        columns.iter().enumerate().map(|(c, column)| format!("d.\"{}\" = w.c{c}", column.as_str())).collect();
-    let sql = format!(
-        "WITH w (n{names}) AS (VALUES {list}) \
-         SELECT CAST(w.n AS BIGINT) AS n, d.\"{}\" AS id FROM w CROSS JOIN \"{}\" d WHERE {}",
-        key::<C>().as_str(),
-        C::default().table_name(),
-        same.join(" AND "),
-    );
-    (sql, values)
+    list.push(')');
+    (list, values)
 }

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use crate::db::{now, rows_per_statement};
+use crate::db::{now, one_of, rows_per_statement};
 use crate::error::Result;
 use crate::models::{artifact, content_artifact, remote_artifact};
 
@@ -17,20 +17,21 @@ pub(super) async fn touch<E: EntityTrait>(
     (key, time): (E::Column, E::Column),
     ids: &[Uuid],
 ) -> Result<()> {
-    for ids in ids.chunks(rows_per_statement(1)) {
-        let free = Query::select()
-            .column(key)
-            .from(E::default())
-            .and_where(key.is_in(ids.iter().copied()))
-            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
-            .take();
-        let update = Query::update()
-            .table(E::default())
-            .value(time, Expr::value(now()))
-            .and_where(Expr::col(key).in_subquery(free))
-            .take();
-        tx.execute(&update).await?;
+    if ids.is_empty() {
+        return Ok(());
     }
+    let free = Query::select()
+        .column(key)
+        .from(E::default())
+        .and_where(one_of(tx.get_database_backend(), key, ids.iter().copied()))
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+        .take();
+    let update = Query::update()
+        .table(E::default())
+        .value(time, Expr::value(now()))
+        .and_where(Expr::col(key).in_subquery(free))
+        .take();
+    tx.execute(&update).await?;
     Ok(())
 }
 
@@ -64,33 +65,32 @@ pub(super) struct KnownFile {
 
 /// The files of units, by unit and path.
 pub(super) async fn files(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<HashMap<(Uuid, String), KnownFile>> {
-    let mut found = HashMap::new();
-    for units in units.chunks(rows_per_statement(1)) {
-        let rows = content_artifact::Entity::find()
-            .filter(content_artifact::Column::ContentId.is_in(units.iter().copied()))
-            .all(db)
-            .await?;
-        let known = |row: content_artifact::Model| {
-            ((row.content_id, row.relative_path), KnownFile { id: row.pulp_id, artifact: row.artifact_id })
-        };
-        found.extend(rows.into_iter().map(known));
+    if units.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(found)
+    let rows = content_artifact::Entity::find()
+        .filter(one_of(db.get_database_backend(), content_artifact::Column::ContentId, units.iter().copied()))
+        .all(db)
+        .await?;
+    let known = |row: content_artifact::Model| {
+        ((row.content_id, row.relative_path), KnownFile { id: row.pulp_id, artifact: row.artifact_id })
+    };
+    Ok(rows.into_iter().map(known).collect())
 }
 
 /// Where a remote offers files, by the file's key.
 pub(super) async fn offers(db: &impl ConnectionTrait, remote: Uuid, files: &[Uuid]) -> Result<HashMap<Uuid, String>> {
-    let mut found = HashMap::new();
-    for files in files.chunks(rows_per_statement(1)) {
-        let rows: Vec<(Uuid, String)> = remote_artifact::Entity::find()
-            .select_only()
-            .columns([remote_artifact::Column::ContentArtifactId, remote_artifact::Column::Url])
-            .filter(remote_artifact::Column::RemoteId.eq(remote))
-            .filter(remote_artifact::Column::ContentArtifactId.is_in(files.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        found.extend(rows);
+    use remote_artifact::Column as C;
+    if files.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(found)
+    let rows: Vec<(Uuid, String)> = remote_artifact::Entity::find()
+        .select_only()
+        .columns([C::ContentArtifactId, C::Url])
+        .filter(C::RemoteId.eq(remote))
+        .filter(one_of(db.get_database_backend(), C::ContentArtifactId, files.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
 }

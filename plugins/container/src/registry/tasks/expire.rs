@@ -39,8 +39,7 @@ impl Task for ExpireUploads {
         let removed = i64::try_from(old.exec(&*tx).await?.rows_affected).unwrap_or(i64::MAX);
         tx.commit().await?;
         progress.increment(removed).await?;
-        progress.set_total(removed);
-        progress.finish().await
+        progress.finish_counted().await.map(drop)
     }
 }
 

@@ -88,8 +88,7 @@ impl Task for Purge {
             purged.add(&batch);
             tasks.increment(batch.tasks).await?;
         }
-        tasks.set_total(purged.tasks);
-        tasks.finish().await?;
+        tasks.finish_counted().await?;
         group::forget_empty(cx.db(), before).await?;
         for (model, count) in [("core.ProgressReport", purged.reports), ("core.CreatedResource", purged.resources)] {
             if count > 0 {
@@ -140,8 +139,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn report(cx: &TaskCx, message: &str, code: &str, count: i64) -> Result<()> {
     let progress = cx.progress(message, code);
-    progress.set_total(count);
-    progress.done(count).await
+    progress.increment(count).await?;
+    progress.finish_counted().await.map(drop)
 }
 
 #[cfg(test)]
