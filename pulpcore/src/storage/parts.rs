@@ -31,10 +31,6 @@ use crate::error::{Error, Result};
 /// Where parts lie in a storage.
 pub(super) const UPLOADS: &str = "upload";
 
-/// How much of a whole upload goes to the hashers at once. It is all there, so that the hand-overs between threads cost more
-/// than they hide.
-const WHOLE_BLOCK: usize = 1 << 20;
-
 /// One part that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -213,7 +209,7 @@ fn open_locked(path: &Path) -> io::Result<Option<File>> {
 fn blocks(file: File) -> impl Stream<Item = Result<Bytes>> + Send {
     stream::try_unfold((file, 0_u64), |(file, at)| async move {
         let (file, block) = blocking(move || {
-            let mut block = vec![0; WHOLE_BLOCK];
+            let mut block = vec![0; receive::BLOCK];
             let mut filled = 0;
             while filled < block.len() {
                 match file.read_at(&mut block[filled..], at + filled as u64)? {
