@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pulpcore::testkit::{Backend, Fault, FixtureServer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{Server, Site};
 
