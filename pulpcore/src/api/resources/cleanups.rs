@@ -142,8 +142,9 @@ impl Task for TmpfileCleanup {
     async fn run(self, cx: TaskCx) -> Result<()> {
         let removed = cx.storage().sweep_spool().await?;
         let progress = cx.progress("Clean up temporary files", "clean-up.tmpfiles");
-        progress.increment(i64::try_from(removed).unwrap_or(i64::MAX)).await?;
-        progress.finish_counted().await.map(drop)
+        let removed = i64::try_from(removed).unwrap_or(i64::MAX);
+        progress.set_total(removed);
+        progress.done(removed).await
     }
 }
 

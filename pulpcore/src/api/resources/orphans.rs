@@ -102,12 +102,7 @@ impl Task for OrphanCleanup {
         candidates.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_units(ids, &units, &files)).await?;
         // What no unit has had for some time, or ever.
         let unused = cleanup.candidates(ARTIFACTS);
-        unused
-            .try_for_each_concurrent(AT_ONCE, |ids| {
-                let (cleanup, files) = (&cleanup, &files);
-                async move { cleanup.delete_unused(&ids, files).await }
-            })
-            .await?;
+        unused.try_for_each_concurrent(AT_ONCE, |ids| cleanup.delete_unused(ids, &files)).await?;
         let (gone, unused) = (units.finish_counted().await?, files.finish_counted().await?);
         statistics::units_changed(cx.db(), gone.max(unused));
 
@@ -214,14 +209,14 @@ impl Cleanup<'_> {
         let artifacts = self.artifacts_of(&ids).await?;
         units.increment(self.delete_content(&ids).await?).await?;
         for artifacts in artifacts.chunks(BATCH) {
-            self.delete_unused(artifacts, files).await?;
+            self.delete_unused(artifacts.to_vec(), files).await?;
         }
         Ok(())
     }
 
     /// Deletes those of the artifacts that are orphans still, and then their files.
-    async fn delete_unused(&self, artifacts: &[Uuid], files: &Progress) -> Result<()> {
-        let unnamed = self.delete_artifacts(artifacts).await?;
+    async fn delete_unused(&self, artifacts: Vec<Uuid>, files: &Progress) -> Result<()> {
+        let unnamed = self.delete_artifacts(&artifacts).await?;
         let deleted = i64::try_from(unnamed.len()).map_err(Error::internal)?;
         artifacts::remove_files(self.cx.app(), unnamed).await?;
         files.increment(deleted).await

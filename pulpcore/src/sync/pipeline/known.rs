@@ -33,6 +33,7 @@ pub(super) fn value<C: Content>(row: &C::Model) -> Vec<Value> {
 
 #[derive(FromQueryResult)]
 struct Found {
+    /// Its place in the list, from 1 on.
     n: i64,
     id: Uuid,
 }
@@ -45,7 +46,7 @@ pub(super) async fn find<C: Content>(db: &impl ConnectionTrait, wanted: &[&C::Mo
     for (nth, rows) in wanted.chunks(most).enumerate() {
         let (sql, values) = query::<C>(&columns, rows, db.get_database_backend());
         let rows = db::rows::<Found>(db, &sql, values).await?;
-        found.extend(rows.into_iter().filter_map(|row| Some((nth * most + usize::try_from(row.n).ok()?, row.id))));
+        found.extend(rows.into_iter().filter_map(|row| Some((nth * most + usize::try_from(row.n - 1).ok()?, row.id))));
     }
     Ok(found)
 }
@@ -79,11 +80,7 @@ fn by_column<C: Content>(columns: &[C::Column], rows: &[&C::Model]) -> Option<(S
         let _ = write!(names, "c{c}, ");
         let _ = write!(arrays, "{}{}", if c == 0 { "" } else { ", " }, array(&format!("${}", c + 1), of.of));
     }
-    let list = format!(
-        "given ({names}nth) AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY), \
-         w AS (SELECT {names}nth - 1 AS n FROM given)"
-    );
-    Some((list, values))
+    Some((format!("w ({names}n) AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY)"), values))
 }
 
 /// The list as rows of values.
@@ -92,7 +89,7 @@ fn by_row<C: Content>(columns: &[C::Column], rows: &[&C::Model], backend: DbBack
     let names: String = (0..columns.len()).map(|c| format!(", c{c}")).collect();
     let mut list = format!("w (n{names}) AS (VALUES ");
     for (n, row) in rows.iter().enumerate() {
-        let _ = write!(list, "{}({n}", if n == 0 { "" } else { "," });
+        let _ = write!(list, "{}({}", if n == 0 { "" } else { "," }, n + 1);
         for column in columns {
             values.push(row.get(*column));
             // Numbered values are named ones to SQLite, which looks each name up in the list of all.

@@ -139,8 +139,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn report(cx: &TaskCx, message: &str, code: &str, count: i64) -> Result<()> {
     let progress = cx.progress(message, code);
-    progress.increment(count).await?;
-    progress.finish_counted().await.map(drop)
+    progress.set_total(count);
+    progress.done(count).await
 }
 
 #[cfg(test)]
