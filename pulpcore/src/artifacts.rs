@@ -7,7 +7,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::now;
+use crate::db::{now, one_of};
 use crate::error::{Error, Result};
 use crate::models::artifact;
 use crate::storage::{Algorithm, Kept, Received};
@@ -47,7 +47,7 @@ async fn insert(app: &App, kept: Vec<Kept>) -> Result<Vec<(artifact::Model, bool
     // Somebody else was faster with the same bytes.
     let found = artifact::Entity::find()
         .filter(artifact::Column::PulpDomainId.eq(app.domain))
-        .filter(artifact::Column::Sha256.is_in(digests))
+        .filter(one_of(&*tx, artifact::Column::Sha256, digests))
         .all(&*tx)
         .await?;
     tx.commit().await?;

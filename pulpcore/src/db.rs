@@ -21,7 +21,8 @@ use sea_orm::{
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-pub(crate) use self::arrays::{among, array, keys, of_values, one_of};
+pub use self::arrays::one_of;
+pub(crate) use self::arrays::{among, array, keys, of_values, texts};
 pub(crate) use self::away::{is_away, unavailable};
 pub use self::changes::Change;
 pub(crate) use self::changes::{Changes, Hears};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::models::repository_version;
 use sea_orm::sea_query::SelectStatement;
@@ -17,11 +17,6 @@ use crate::models::{
     Modulemd, Package, PackageCategory, PackageEnvironment, PackageGroup, UpdateRecord, modulemd, modulemd_packages,
     package, package_category, package_environment, package_group, update_record,
 };
-
-/// The keys of a list for one statement, beside those of a version.
-fn some<T>(all: &[T]) -> std::slice::Chunks<'_, T> {
-    all.chunks(rows_per_statement(1).saturating_sub(16).max(1))
-}
 
 /// What is named in a list of a unit.
 #[derive(Debug, Deserialize)]
@@ -47,7 +42,7 @@ pub(crate) async fn of(
     found.extend(&held);
 
     let groups = groups_of_sets(db, &units).await?;
-    let groups = groups_by_id(db, within(), &groups).await?;
+    let groups = groups_by_id(db, within(), groups).await?;
     found.extend(groups.iter().map(|group| group.content_ptr_id));
     let mut names = BTreeSet::new();
     for group in groups.iter().chain(&groups_among(db, &units).await?) {
@@ -72,23 +67,26 @@ fn nsvca(module: Module) -> Nsvca {
 }
 
 async fn of_advisories(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<(BTreeSet<Nevra>, BTreeSet<Nsvca>)> {
+    let rows: Vec<Raw> = UpdateRecord::find()
+        .select_only()
+        .column(update_record::Column::Pkglist)
+        .filter(one_of(db, update_record::Column::ContentPtrId, units.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
     let (mut packages, mut modules) = (BTreeSet::new(), BTreeSet::new());
-    for units in some(units) {
-        let rows: Vec<Raw> = UpdateRecord::find()
-            .select_only()
-            .column(update_record::Column::Pkglist)
-            .filter(update_record::Column::ContentPtrId.is_in(units.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        for row in rows {
-            for collection in row.read::<Vec<Collection>>()? {
-                packages.extend(collection.packages.into_iter().map(nevra));
-                modules.extend(collection.module.map(nsvca));
-            }
+    for row in rows {
+        for collection in row.read::<Vec<Collection>>()? {
+            packages.extend(collection.packages.into_iter().map(nevra));
+            modules.extend(collection.module.map(nsvca));
         }
     }
     Ok((packages, modules))
+}
+
+/// The names of what is wanted, each once.
+fn names(wanted: &BTreeSet<[String; 5]>) -> BTreeSet<&str> {
+    wanted.iter().map(|[name, ..]| name.as_str()).collect()
 }
 
 async fn packages_by_nevra(
@@ -97,23 +95,18 @@ async fn packages_by_nevra(
     wanted: &BTreeSet<Nevra>,
 ) -> Result<Vec<Uuid>> {
     use package::Column as C;
-    let names: Vec<&String> = wanted.iter().map(|nevra| &nevra[0]).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut found = Vec::new();
-    for names in some(&names) {
-        let rows: Vec<(Uuid, String, String, String, String, String)> = Package::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Name, C::Epoch, C::Version, C::Release, C::Arch])
-            .filter(C::Name.is_in(names.iter().map(|name| name.as_str())))
-            .filter(C::ContentPtrId.in_subquery(within.clone()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        let is_wanted = |(id, name, epoch, version, release, arch)| {
-            wanted.contains(&[name, epoch, version, release, arch]).then_some(id)
-        };
-        found.extend(rows.into_iter().filter_map(is_wanted));
-    }
-    Ok(found)
+    let rows: Vec<(Uuid, String, String, String, String, String)> = Package::find()
+        .select_only()
+        .columns([C::ContentPtrId, C::Name, C::Epoch, C::Version, C::Release, C::Arch])
+        .filter(one_of(db, C::Name, names(wanted)))
+        .filter(C::ContentPtrId.in_subquery(within))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let is_wanted = |(id, name, epoch, version, release, arch)| {
+        wanted.contains(&[name, epoch, version, release, arch]).then_some(id)
+    };
+    Ok(rows.into_iter().filter_map(is_wanted).collect())
 }
 
 async fn modules_by_nsvca(
@@ -122,68 +115,51 @@ async fn modules_by_nsvca(
     wanted: &BTreeSet<Nsvca>,
 ) -> Result<Vec<Uuid>> {
     use modulemd::Column as C;
-    let names: Vec<&String> = wanted.iter().map(|nsvca| &nsvca[0]).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut found = Vec::new();
-    for names in some(&names) {
-        let rows: Vec<(Uuid, String, String, String, String, String)> = Modulemd::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Name, C::Stream, C::Version, C::Context, C::Arch])
-            .filter(C::Name.is_in(names.iter().map(|name| name.as_str())))
-            .filter(C::ContentPtrId.in_subquery(within.clone()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        let is_wanted = |(id, name, stream, version, context, arch)| {
-            wanted.contains(&[name, stream, version, context, arch]).then_some(id)
-        };
-        found.extend(rows.into_iter().filter_map(is_wanted));
-    }
-    Ok(found)
+    let rows: Vec<(Uuid, String, String, String, String, String)> = Modulemd::find()
+        .select_only()
+        .columns([C::ContentPtrId, C::Name, C::Stream, C::Version, C::Context, C::Arch])
+        .filter(one_of(db, C::Name, names(wanted)))
+        .filter(C::ContentPtrId.in_subquery(within))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let is_wanted = |(id, name, stream, version, context, arch)| {
+        wanted.contains(&[name, stream, version, context, arch]).then_some(id)
+    };
+    Ok(rows.into_iter().filter_map(is_wanted).collect())
 }
 
 /// The ids of the groups that categories and environments name.
-async fn groups_of_sets(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<Vec<String>> {
+async fn groups_of_sets(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<BTreeSet<String>> {
     use package_category::Column as C;
     use package_environment::Column as E;
-    let mut lists: Vec<Raw> = Vec::new();
-    for units in some(units) {
-        let select = PackageCategory::find().select_only().column(C::GroupIds);
-        let select = select.filter(C::ContentPtrId.is_in(units.iter().copied()));
-        lists.extend(select.into_tuple::<Raw>().all(db).await?);
-        let select = PackageEnvironment::find().select_only().columns([E::GroupIds, E::OptionIds]);
-        let select = select.filter(E::ContentPtrId.is_in(units.iter().copied()));
-        for (groups, options) in select.into_tuple::<(Raw, Raw)>().all(db).await? {
-            lists.extend([groups, options]);
-        }
+    let select = PackageCategory::find().select_only().column(C::GroupIds);
+    let select = select.filter(one_of(db, C::ContentPtrId, units.iter().copied()));
+    let mut lists = select.into_tuple::<Raw>().all(db).await?;
+    let select = PackageEnvironment::find().select_only().columns([E::GroupIds, E::OptionIds]);
+    let select = select.filter(one_of(db, E::ContentPtrId, units.iter().copied()));
+    for (groups, options) in select.into_tuple::<(Raw, Raw)>().all(db).await? {
+        lists.extend([groups, options]);
     }
     let mut names = BTreeSet::new();
     for list in lists {
         names.extend(list.read::<Vec<Named>>()?.into_iter().map(|named| named.name));
     }
-    Ok(names.into_iter().collect())
+    Ok(names)
 }
 
 async fn groups_by_id(
     db: &impl ConnectionTrait,
     within: SelectStatement,
-    ids: &[String],
+    ids: BTreeSet<String>,
 ) -> Result<Vec<package_group::Model>> {
-    let mut found = Vec::new();
-    for ids in some(ids) {
-        let select = PackageGroup::find().filter(package_group::Column::Id.is_in(ids));
-        let select = select.filter(package_group::Column::ContentPtrId.in_subquery(within.clone()));
-        found.extend(select.all(db).await?);
-    }
-    Ok(found)
+    let select = PackageGroup::find().filter(one_of(db, package_group::Column::Id, ids));
+    Ok(select.filter(package_group::Column::ContentPtrId.in_subquery(within)).all(db).await?)
 }
 
 async fn groups_among(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<Vec<package_group::Model>> {
-    let mut found = Vec::new();
-    for units in some(units) {
-        let select = PackageGroup::find();
-        found.extend(select.filter(package_group::Column::ContentPtrId.is_in(units.iter().copied())).all(db).await?);
-    }
-    Ok(found)
+    let among = one_of(db, package_group::Column::ContentPtrId, units.iter().copied());
+    Ok(PackageGroup::find().filter(among).all(db).await?)
 }
 
 /// The newest packages of a version with these names, one an architecture. Names that units have already are left out.
@@ -197,30 +173,24 @@ async fn newest_by_name(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    for units in some(units) {
-        let select = Package::find().select_only().column(C::Name);
-        let here: Vec<String> =
-            select.filter(C::ContentPtrId.is_in(units.iter().copied())).into_tuple().all(db).await?;
-        for name in here {
-            names.remove(&name);
-        }
+    let here = Package::find().select_only().column(C::Name);
+    let here = here.filter(one_of(db, C::ContentPtrId, units.iter().copied())).into_tuple::<String>().all(db).await?;
+    for name in here {
+        names.remove(&name);
     }
-    let names: Vec<String> = names.into_iter().collect();
+    let rows: Vec<(Uuid, String, String, String)> = Package::find()
+        .select_only()
+        .columns([C::ContentPtrId, C::Name, C::Arch, C::Evr])
+        .filter(one_of(db, C::Name, names))
+        .filter(C::ContentPtrId.in_subquery(within))
+        .into_tuple()
+        .all(db)
+        .await?;
     let mut newest: BTreeMap<(String, String), (String, Uuid)> = BTreeMap::new();
-    for names in some(&names) {
-        let rows: Vec<(Uuid, String, String, String)> = Package::find()
-            .select_only()
-            .columns([C::ContentPtrId, C::Name, C::Arch, C::Evr])
-            .filter(C::Name.is_in(names))
-            .filter(C::ContentPtrId.in_subquery(within.clone()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        for (id, name, arch, evr) in rows {
-            let best = newest.entry((name, arch)).or_insert_with(|| (evr.clone(), id));
-            if evr > best.0 {
-                *best = (evr, id);
-            }
+    for (id, name, arch, evr) in rows {
+        let best = newest.entry((name, arch)).or_insert_with(|| (evr.clone(), id));
+        if evr > best.0 {
+            *best = (evr, id);
         }
     }
     Ok(newest.into_values().map(|(_, id)| id).collect())
@@ -228,12 +198,6 @@ async fn newest_by_name(
 
 async fn of_modules(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<Vec<Uuid>> {
     use modulemd_packages::Column as C;
-    let mut found = Vec::new();
-    for units in some(units) {
-        let select = modulemd_packages::Entity::find().select_only().column(C::PackageId);
-        let packages: Vec<Uuid> =
-            select.filter(C::ModulemdId.is_in(units.iter().copied())).into_tuple().all(db).await?;
-        found.extend(packages);
-    }
-    Ok(found)
+    let select = modulemd_packages::Entity::find().select_only().column(C::PackageId);
+    Ok(select.filter(one_of(db, C::ModulemdId, units.iter().copied())).into_tuple().all(db).await?)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::plugin::NewVersion;
 use pulpcore::versions::find_or_make;
@@ -111,9 +111,9 @@ async fn settle_advisories(version: &mut NewVersion<'_>) -> Result<()> {
         .take();
     let backend = version.tx().get_database_backend();
     let names = Name::find_by_statement(backend.build(&names)).all(&**version.tx()).await?;
-    for names in names.chunks(rows_per_statement(1).min(100)) {
+    for names in names.chunks(100) {
         let rivals = UpdateRecord::find()
-            .filter(C::Id.is_in(names.iter().map(|name| name.id.as_str())))
+            .filter(one_of(&**version.tx(), C::Id, names.iter().map(|name| name.id.as_str())))
             .filter(C::ContentPtrId.in_subquery(version.content_ids()))
             .order_by_asc(C::ContentPtrId)
             .all(&**version.tx())
@@ -135,7 +135,7 @@ async fn settle_advisories(version: &mut NewVersion<'_>) -> Result<()> {
 /// Which of some advisories are new in the version.
 async fn added(version: &NewVersion<'_>, rows: &[update_record::Model]) -> Result<Vec<Uuid>> {
     let found = UpdateRecord::find()
-        .filter(update_record::Column::ContentPtrId.is_in(rows.iter().map(|row| row.content_ptr_id)))
+        .filter(one_of(&**version.tx(), update_record::Column::ContentPtrId, rows.iter().map(|row| row.content_ptr_id)))
         .filter(update_record::Column::ContentPtrId.in_subquery(version.added_ids()))
         .all(&**version.tx())
         .await?;

@@ -81,10 +81,10 @@ impl Reader {
         if ids.is_empty() {
             return Ok(hrefs);
         }
-        let backend = self.app.db.backend();
+        let db = self.app.db.read();
         let select =
-            Query::select().columns([key, pulp_type]).from(M::default()).and_where(one_of(backend, key, ids)).take();
-        for row in Found::find_by_statement(backend.build(&select)).all(self.app.db.read()).await? {
+            Query::select().columns([key, pulp_type]).from(M::default()).and_where(one_of(db, key, ids)).take();
+        for row in Found::find_by_statement(db.get_database_backend().build(&select)).all(db).await? {
             if let Some(href) = self.href(M::FAMILY, &row.pulp_type, row.pulp_id) {
                 hrefs.insert(row.pulp_id, href);
             }
@@ -109,7 +109,7 @@ impl Reader {
         if ids.is_empty() {
             return Ok(hrefs);
         }
-        let backend = self.app.db.backend();
+        let db = self.app.db.read();
         let select = Query::select()
             .columns([
                 (repository_version::Entity.into_iden(), repository_version::Column::PulpId.into_iden()),
@@ -123,9 +123,9 @@ impl Reader {
                 super::filters::col(repository::Column::PulpId)
                     .eq(super::filters::col(repository_version::Column::RepositoryId)),
             )
-            .and_where(one_of(backend, repository_version::Column::PulpId, ids))
+            .and_where(one_of(db, repository_version::Column::PulpId, ids))
             .take();
-        for row in Found::find_by_statement(backend.build(&select)).all(self.app.db.read()).await? {
+        for row in Found::find_by_statement(db.get_database_backend().build(&select)).all(db).await? {
             if let Some(repository) = self.href(Family::Repository, &row.pulp_type, row.repository_id) {
                 hrefs.insert(row.pulp_id, (format!("{repository}versions/{}/", row.number), repository));
             }

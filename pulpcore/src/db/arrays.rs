@@ -6,14 +6,40 @@
 
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ColumnTrait, DbBackend, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Value};
 use time::format_description::well_known::Rfc3339;
 
-/// That a column is one of these keys, however many they are.
-pub(crate) fn one_of(backend: DbBackend, column: impl ColumnTrait, ids: impl IntoIterator<Item = Uuid>) -> SimpleExpr {
-    let place = if backend == DbBackend::Sqlite { ["?", "?"] } else { ["$1", "$2"] };
+/// That a column is one of these values, however many they are: in place of `is_in`, which binds each. A column is never one
+/// of none.
+///
+/// ```
+/// use pulpcore::db::one_of;
+/// use pulpcore::models::content;
+/// use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+/// use uuid::Uuid;
+///
+/// async fn of_these(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<content::Model>, DbErr> {
+///     let these = one_of(db, content::Column::PulpId, ids.iter().copied());
+///     content::Entity::find().filter(these).all(db).await
+/// }
+/// ```
+pub fn one_of<V: Into<Value>>(
+    db: &impl ConnectionTrait,
+    column: impl ColumnTrait,
+    values: impl IntoIterator<Item = V>,
+) -> SimpleExpr {
+    let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+    if values.is_empty() {
+        return Expr::val(false);
+    }
+    let backend = db.get_database_backend();
+    let (place, list) = match backend {
+        DbBackend::Sqlite => (["?", "?"], document(&values)),
+        _ => (["$1", "$2"], of_values(values.iter().cloned())),
+    };
+    let Some(list) = list else { return column.is_in(values) };
     let column = Expr::col((column.entity_name(), column));
-    Expr::cust_with_exprs(among(backend, place[0], place[1]), [column, Expr::val(keys(backend, ids))])
+    Expr::cust_with_exprs(contained(backend, place[0], place[1], list.of), [column, Expr::val(list.text)])
 }
 
 /// The keys as a parameter for [`among`].
@@ -28,10 +54,24 @@ pub(crate) fn keys(backend: DbBackend, ids: impl IntoIterator<Item = Uuid>) -> S
 
 /// That a column is one of the [`keys`] in a parameter, `$1` for instance.
 pub(crate) fn among(backend: DbBackend, column: &str, parameter: &str) -> String {
-    match backend {
-        DbBackend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each({parameter}))"),
-        _ => format!("{column} = ANY({}::uuid[])", array(parameter, "uuid")),
+    contained(backend, column, parameter, "uuid")
+}
+
+/// That a column is one of the values in a parameter, which are of this type.
+fn contained(backend: DbBackend, column: &str, parameter: &str, of: &str) -> String {
+    match (backend, of) {
+        (DbBackend::Sqlite, "uuid") => format!("{column} IN (SELECT unhex(value) FROM json_each({parameter}))"),
+        (DbBackend::Sqlite, _) => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
+        _ => format!("{column} = ANY({}::{of}[])", array(parameter, of)),
     }
+}
+
+/// Values as SQLite reads them from a JSON document; none unless they are all keys, or all texts.
+fn document(values: &[Value]) -> Option<Array> {
+    let key = |value: &Value| if let Value::Uuid(Some(id)) = value { Some(id.simple().to_string()) } else { None };
+    let text = |value: &Value| if let Value::String(Some(text)) = value { Some(text.clone()) } else { None };
+    let all = |of, texts: Option<Vec<String>>| Some(Array { of, text: serde_json::to_string(&texts?).ok()? });
+    all("uuid", values.iter().map(key).collect()).or_else(|| all("text", values.iter().map(text).collect()))
 }
 
 /// An array that PostgreSQL reads from the text in a parameter. It does not look into it to make a plan for just this one.
@@ -51,6 +91,11 @@ pub(crate) fn of_values(values: impl IntoIterator<Item = Value>) -> Option<Array
     let (types, values): (Vec<_>, Vec<_>) = values.into_iter().map(as_text).collect::<Option<_>>()?;
     let of = *types.first()?;
     types.iter().all(|other| *other == of).then(|| Array { of, text: text(values) })
+}
+
+/// Texts as a parameter for [`array`].
+pub(crate) fn texts(elements: impl IntoIterator<Item = String>) -> String {
+    text(elements.into_iter().map(Some))
 }
 
 /// The text of an array with these elements (PostgreSQL, "Array Input and Output Syntax").
@@ -126,4 +171,18 @@ mod tests {
         assert_eq!(keys(DbBackend::Sqlite, ids), format!("[\"{nil}\",\"{max}\"]"));
         assert_eq!((keys(DbBackend::Postgres, []), keys(DbBackend::Sqlite, [])), ("{}".to_owned(), "[]".to_owned()));
     }
+
+    #[cfg(feature = "sqlite")]
+    crate::sample::on_both!(a_column_is_one_of_many_values_and_never_one_of_none, |sample| {
+        use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter};
+
+        use crate::models::domain::{Column, Entity};
+        let db = sample.app.db.read();
+        let count = async |condition| Entity::find().filter(condition).count(db).await.unwrap();
+        let many = (0..70_000).map(|_| Uuid::now_v7()).chain([sample.app.domain]);
+        assert_eq!(count(one_of(db, Column::PulpId, many)).await, 1);
+        assert_eq!(count(one_of(db, Column::Name, ["a\"b\\,{}", "default", "default"])).await, 1);
+        assert_eq!(count(one_of(db, Column::Name, ["Default", "NULL"])).await, 0);
+        assert_eq!(count(one_of(db, Column::PulpId, Vec::<Uuid>::new())).await, 0);
+    });
 }

@@ -15,7 +15,7 @@ use crate::api::reader::Reader;
 use crate::api::schema::markers::Uri;
 use crate::api::shape;
 use crate::app::App;
-use crate::db::{WriteTx, rows_per_statement};
+use crate::db::{WriteTx, one_of};
 use crate::error::{Error, Result};
 use crate::models::content_guard;
 use crate::plugin::{Beside, ContentGuard, Detail, GuardRequest, MOST_ASKED, Noun, register};
@@ -122,16 +122,12 @@ register!(Noun::content_guard::<Entity>().with_beside(Beside {
 }));
 
 async fn read(reader: &Reader, ids: &[Uuid]) -> Result<Vec<String>> {
-    let mut all = Vec::new();
-    for ids in ids.chunks(rows_per_statement(1)) {
-        all.extend(
-            held::Entity::find()
-                .filter(held::Column::CompositecontentguardId.is_in(ids.iter().copied()))
-                .order_by_asc(held::Column::ContentguardId)
-                .all(reader.app.db.read())
-                .await?,
-        );
-    }
+    let db = reader.app.db.read();
+    let all = held::Entity::find()
+        .filter(one_of(db, held::Column::CompositecontentguardId, ids.iter().copied()))
+        .order_by_asc(held::Column::ContentguardId)
+        .all(db)
+        .await?;
     let hrefs = reader.hrefs::<content_guard::Entity>(all.iter().map(|row| row.contentguard_id)).await?;
     let mut guards = HashMap::<Uuid, Vec<&String>>::new();
     for row in &all {
@@ -146,7 +142,7 @@ async fn check(app: &App, id: Option<Uuid>, body: &Map<String, Value>) -> Result
         return Err(Error::invalid("guards", format!("Ensure this field has no more than {MOST_ASKED} elements.")));
     }
     let known = content_guard::Entity::find()
-        .filter(content_guard::Column::PulpId.is_in(guards.iter().copied()))
+        .filter(one_of(app.db.read(), content_guard::Column::PulpId, guards.iter().copied()))
         .count(app.db.read())
         .await?;
     if known < guards.len() as u64 {
@@ -196,7 +192,7 @@ async fn below(app: &App, composites: &[Uuid]) -> Result<Vec<Uuid>> {
         .select_only()
         .column(held::Column::ContentguardId)
         .distinct()
-        .filter(held::Column::CompositecontentguardId.is_in(composites.iter().copied()))
+        .filter(one_of(app.db.read(), held::Column::CompositecontentguardId, composites.iter().copied()))
         .order_by_asc(held::Column::ContentguardId)
         .into_tuple()
         .all(app.db.read())

@@ -27,7 +27,7 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::auth::{self, Refused, downloader};
-use crate::db::{Change, WriteTx, rows_per_statement};
+use crate::db::{Change, WriteTx, one_of};
 use crate::error::{Error, Invalid, Result};
 use crate::models::{content_guard, user};
 use crate::plugin::{Beside, ContentGuard, Detail, Family, GuardRequest, Noun, register};
@@ -161,12 +161,10 @@ register!(
 
 async fn read(reader: &Reader, ids: &[Uuid]) -> Result<Vec<String>> {
     let mut users = HashMap::<Uuid, Vec<GroupUser>>::new();
-    for ids in ids.chunks(rows_per_statement(1)) {
-        for (guard, id, username) in downloaders(&reader.app, ids).await? {
-            let pulp_href = format!("{}users/{id}/", reader.root);
-            let user = GroupUser { username, pulp_href, prn: prn(USER_MODEL, id) };
-            users.entry(guard).or_default().push(user);
-        }
+    for (guard, id, username) in downloaders(&reader.app, ids).await? {
+        let pulp_href = format!("{}users/{id}/", reader.root);
+        let user = GroupUser { username, pulp_href, prn: prn(USER_MODEL, id) };
+        users.entry(guard).or_default().push(user);
     }
     let body = |id| json!({ "users": users.get(id).map_or(&[][..], Vec::as_slice), "groups": [] }).to_string();
     Ok(ids.iter().map(body).collect())
@@ -183,7 +181,7 @@ async fn downloaders(app: &App, guards: &[Uuid]) -> Result<Vec<(Uuid, i64, Strin
         .column(user::Column::Id)
         .column(user::Column::Username)
         .join(JoinType::InnerJoin, joined)
-        .filter(downloader::Column::RbaccontentguardId.is_in(guards.iter().copied()))
+        .filter(one_of(app.db.read(), downloader::Column::RbaccontentguardId, guards.iter().copied()))
         .order_by_asc(user::Column::Username)
         .into_tuple()
         .all(app.db.read())

@@ -5,12 +5,12 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
 use uuid::Uuid;
 
 use super::events::Event;
 use super::{locks, progress};
-use crate::db::{WriteTx, among, array, keys, now, rows, rows_per_statement};
+use crate::db::{WriteTx, among, array, keys, now, one_of, rows, texts};
 use crate::error::Result;
 use crate::models::{state, task_reservation};
 use crate::versions::staging;
@@ -56,8 +56,7 @@ pub(super) async fn leave(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result
     }
     let ended = format!("SELECT * FROM unnest({}, {}) AS ended(id, state)", array("$1", "uuid"), array("$3", "text"));
     let ids = keys(tx.get_database_backend(), gone.iter().map(|(id, _)| *id));
-    let states: Vec<_> = gone.iter().map(|(_, state)| *state).collect();
-    let states = format!("{{{}}}", states.join(","));
+    let states = texts(gone.iter().map(|(_, state)| (*state).to_owned()));
     at_once(tx, &ended, vec![ids.into(), now().into(), states.into()]).await
 }
 
@@ -81,12 +80,13 @@ async fn step_by_step(tx: &WriteTx, gone: &[(Uuid, &'static str)]) -> Result<Lef
     let mut told = Vec::new();
     for state in state::FINAL {
         let ids: Vec<Uuid> = gone.iter().filter(|(_, ended)| *ended == state).map(|(id, _)| *id).collect();
-        for ids in ids.chunks(rows_per_statement(1)) {
-            told.extend(progress::settle(tx, ids, state).await?);
-            staging::forget(&**tx, ids).await?;
-            let released = task_reservation::Column::TaskId.is_in(ids.iter().copied());
-            task_reservation::Entity::delete_many().filter(released).exec(&**tx).await?;
+        if ids.is_empty() {
+            continue;
         }
+        told.extend(progress::settle(tx, &ids, state).await?);
+        staging::forget(&**tx, &ids).await?;
+        let released = one_of(&**tx, task_reservation::Column::TaskId, ids);
+        task_reservation::Entity::delete_many().filter(released).exec(&**tx).await?;
     }
     left(tx, all, next.into_iter().map(|next| next.id).collect(), told).await
 }

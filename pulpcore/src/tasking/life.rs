@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter};
+use sea_orm::{ActiveModelTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::end::{Ended, end, failure};
 use super::queue::Queue;
 use super::tally;
 use crate::app::App;
-use crate::db::{Change, Db, WriteTx, now, rows};
+use crate::db::{Change, Db, WriteTx, now, one_of, rows};
 use crate::error::{Error, Result};
 use crate::models::{Versions, app_status, state};
 use crate::registry;
@@ -82,7 +82,7 @@ impl Listed {
         let tx = db.write().await?;
         let beats = app_status::Entity::update_many()
             .col_expr(app_status::Column::LastHeartbeat, clock(&tx))
-            .filter(app_status::Column::PulpId.is_in(self.ids()))
+            .filter(one_of(&*tx, app_status::Column::PulpId, self.ids()))
             .exec(&*tx)
             .await?;
         if beats.rows_affected < self.0.len() as u64 {
@@ -140,7 +140,7 @@ impl Listed {
     /// Takes the process out of the table.
     pub(crate) async fn retire(&self, app: &App) -> Result<()> {
         let tx = app.db.write().await?;
-        let gone = app_status::Entity::delete_many().filter(app_status::Column::PulpId.is_in(self.ids()));
+        let gone = app_status::Entity::delete_many().filter(one_of(&*tx, app_status::Column::PulpId, self.ids()));
         gone.exec(&*tx).await?;
         tx.commit().await
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::db::{WriteTx, among, exec, keys, now, rows, rows_per_statement};
+use crate::db::{WriteTx, among, exec, keys, now, one_of, rows};
 use crate::error::Result;
 use crate::models::{state, task};
 use crate::plugin::Lock;
@@ -107,27 +107,23 @@ const IN_THE_WAY: &str = "(EXISTS (SELECT 1 FROM core_taskreservation mine JOIN 
 /// Makes those of the tasks ready that nothing is in the way of any more; returns how many, with those that were ready before
 /// and that nobody could take while their rows were looked at.
 pub(super) async fn make_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
-    let mut ready = 0;
-    for tasks in tasks.chunks(rows_per_statement(1)) {
-        ready += make_some_ready(tx, tasks).await?;
+    if tasks.is_empty() {
+        return Ok(0);
     }
-    Ok(ready)
-}
-
-async fn make_some_ready(tx: &WriteTx, tasks: &[Uuid]) -> Result<usize> {
+    let those = || one_of(&**tx, task::Column::PulpId, tasks.iter().copied());
     let mut hidden = 0;
     if !tx.is_sqlite() {
         let rows = task::Entity::find()
             .select_only()
             .columns([task::Column::State, task::Column::UnblockedAt])
-            .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+            .filter(those())
             .order_by_asc(task::Column::Seq);
         let rows: Vec<(String, Option<OffsetDateTime>)> = rows.lock_exclusive().into_tuple().all(&**tx).await?;
         hidden = rows.iter().filter(|(state, since)| state == state::WAITING && since.is_some()).count();
     }
     let ready = task::Entity::update_many()
         .col_expr(task::Column::UnblockedAt, Expr::value(now()))
-        .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+        .filter(those())
         .filter(task::Column::State.eq(state::WAITING))
         .filter(task::Column::UnblockedAt.is_null())
         .filter(Expr::cust(IN_THE_WAY).not())

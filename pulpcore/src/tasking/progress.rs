@@ -13,7 +13,7 @@ use super::Queue;
 use super::cx::ensure_unfinished;
 use super::events::{self, Event, PROGRESS};
 
-use crate::db::{WriteTx, now, rows_per_statement};
+use crate::db::{WriteTx, now, one_of};
 use crate::error::Result;
 use crate::models::{progress_report, state};
 
@@ -136,7 +136,7 @@ pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<
     let settled = progress_report::Entity::update_many()
         .col_expr(progress_report::Column::State, Expr::value(state))
         .col_expr(progress_report::Column::PulpLastUpdated, Expr::value(now()))
-        .filter(progress_report::Column::TaskId.is_in(tasks.iter().copied()))
+        .filter(one_of(&**tx, progress_report::Column::TaskId, tasks.iter().copied()))
         .filter(progress_report::Column::State.eq(state::RUNNING))
         .exec_with_returning(&**tx)
         .await?;
@@ -145,12 +145,11 @@ pub(super) async fn settle(tx: &WriteTx, tasks: &[Uuid], state: &str) -> Result<
 
 /// What there is to tell of reports that got their last state.
 pub(super) async fn settled(tx: &WriteTx, reports: &[Uuid]) -> Result<Vec<Event>> {
-    let mut rows = Vec::new();
-    for reports in reports.chunks(rows_per_statement(1)) {
-        let those = progress_report::Column::PulpId.is_in(reports.iter().copied());
-        rows.extend(progress_report::Entity::find().filter(those).all(&**tx).await?);
+    if reports.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(told(rows))
+    let those = one_of(&**tx, progress_report::Column::PulpId, reports.iter().copied());
+    Ok(told(progress_report::Entity::find().filter(those).all(&**tx).await?))
 }
 
 fn told(mut settled: Vec<progress_report::Model>) -> Vec<Event> {

@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::db::{Db, is_deadlock, tried_again};
+use crate::db::{Db, is_deadlock, one_of, tried_again};
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
 
@@ -59,14 +59,14 @@ async fn once(db: &Db, before: OffsetDateTime, states: &[&str]) -> Result<Option
     }
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let reports = progress_report::Entity::find()
-        .filter(progress_report::Column::TaskId.is_in(ids.iter().copied()))
+        .filter(one_of(&*tx, progress_report::Column::TaskId, ids.iter().copied()))
         .count(&*tx)
         .await?;
     let resources = created_resource::Entity::find()
-        .filter(created_resource::Column::TaskId.is_in(ids.iter().copied()))
+        .filter(one_of(&*tx, created_resource::Column::TaskId, ids.iter().copied()))
         .count(&*tx)
         .await?;
-    let tasks = task::Entity::delete_many().filter(task::Column::PulpId.is_in(ids)).exec(&*tx).await?;
+    let tasks = task::Entity::delete_many().filter(one_of(&*tx, task::Column::PulpId, ids)).exec(&*tx).await?;
     tx.commit().await?;
     let counts = Counts { tasks: count(tasks.rows_affected), reports: count(reports), resources: count(resources) };
     Ok(Some(counts))

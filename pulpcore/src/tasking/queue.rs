@@ -19,7 +19,7 @@ use super::life::Listed;
 use super::pulse::Pulse;
 use super::tally::{self, Tally};
 use super::wake::Wakes;
-use crate::db::{Db, WriteTx, comparable, now, rows_per_statement};
+use crate::db::{Db, WriteTx, comparable, now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{state, task};
 
@@ -138,13 +138,9 @@ impl Queue {
     }
 
     async fn children(&self, parents: &[Uuid]) -> Result<Vec<Uuid>> {
-        let mut children = Vec::new();
-        for parents in parents.chunks(rows_per_statement(1)) {
-            let of_them = task::Column::ParentTaskId.is_in(parents.iter().copied());
-            let found = task::Entity::find().select_only().column(task::Column::PulpId).filter(of_them);
-            children.extend(found.into_tuple::<Uuid>().all(self.db.read()).await?);
-        }
-        Ok(children)
+        let of_them = one_of(self.db.read(), task::Column::ParentTaskId, parents.iter().copied());
+        let children = task::Entity::find().select_only().column(task::Column::PulpId).filter(of_them);
+        Ok(children.into_tuple().all(self.db.read()).await?)
     }
 
     async fn cancel_some(&self, tasks: &[Uuid]) -> Result<()> {
@@ -153,7 +149,7 @@ impl Queue {
         let freed = end(&tx, &ended, &[state::WAITING]).await?;
         let told = tell_to_stop(&tx, tasks).await?;
         let kinds = task::Entity::find().select_only().column(task::Column::TaskType);
-        let kinds = kinds.filter(task::Column::PulpId.is_in(freed.states.iter().map(|(id, _)| *id)));
+        let kinds = kinds.filter(one_of(&*tx, task::Column::PulpId, freed.states.iter().map(|(id, _)| *id)));
         let kinds: Vec<String> = kinds.into_tuple().all(&*tx).await?;
         tx.commit().await?;
         for kind in kinds {
@@ -280,7 +276,7 @@ impl Queue {
         let ours = task::Entity::find()
             .select_only()
             .columns([task::Column::PulpId, task::Column::State])
-            .filter(task::Column::PulpId.is_in(here.iter().copied()))
+            .filter(one_of(self.db.read(), task::Column::PulpId, here.iter().copied()))
             .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]));
         let ours: HashMap<Uuid, String> = ours.into_tuple().all(self.db.read()).await?.into_iter().collect();
         for id in here {
@@ -298,7 +294,7 @@ impl Queue {
     /// Ends what is said to run here and does not: the answer to a commit was lost, or a bug ended it without a word.
     pub(super) async fn reconcile(&self, workers: &[Uuid]) -> Result<()> {
         let said = task::Entity::find()
-            .filter(task::Column::WorkerId.is_in(workers.iter().copied()))
+            .filter(one_of(self.db.read(), task::Column::WorkerId, workers.iter().copied()))
             .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]))
             .filter(task::Column::StartedAt.lt(comparable(now() - MOMENT)));
         let said = said.all(self.db.read()).await?;
@@ -340,7 +336,7 @@ async fn tell_to_stop(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<Uuid>> {
     let told = task::Entity::update_many()
         .col_expr(task::Column::State, Expr::value(state::CANCELING))
         .col_expr(task::Column::PulpLastUpdated, Expr::value(now()))
-        .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+        .filter(one_of(&**tx, task::Column::PulpId, tasks.iter().copied()))
         .filter(task::Column::State.eq(state::RUNNING))
         .exec_with_returning(&**tx)
         .await?;

@@ -1,6 +1,6 @@
 //! Adding and removing units by name: the change behind `modify/`.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::NewVersion;
 use crate::api::bodies::yes;
 use crate::api::schema::markers::NonBlank;
 use crate::app::App;
-use crate::db::WriteTx;
+use crate::db::{WriteTx, one_of};
 use crate::error::{Error, Result};
 use crate::models::{content, repository, repository_version};
 use crate::plugin::{Family, Hooks, TaskCx};
@@ -181,17 +181,13 @@ fn is_content(model: &str) -> bool {
 
 /// Which of these units are there, sorted.
 async fn existing(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-    let mut found = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(crate::db::rows_per_statement(1)) {
-        let some: Vec<Uuid> = content::Entity::find()
-            .select_only()
-            .column(content::Column::PulpId)
-            .filter(content::Column::PulpId.is_in(ids.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        found.extend(some);
-    }
+    let mut found: Vec<Uuid> = content::Entity::find()
+        .select_only()
+        .column(content::Column::PulpId)
+        .filter(one_of(db, content::Column::PulpId, ids.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
     found.sort_unstable();
     Ok(found)
 }

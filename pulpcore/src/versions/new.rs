@@ -6,8 +6,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::staging::Draft;
-use crate::db::{Change, WriteTx, exec, now, rows, rows_per_statement};
+use crate::db::{Change, WriteTx, exec, now, one_of, rows};
 use crate::error::{Error, Result};
 use crate::models::{
     content, repository, repository_content as membership, repository_version, repository_version_count as counts,
@@ -116,38 +115,21 @@ impl<'a> NewVersion<'a> {
         if units.is_empty() {
             return Ok(());
         }
-        let (units, draft) = self.named(units).await?;
-        self.add_selected(units).await?;
-        self.forget(draft).await
+        self.add_selected(self.named(units)).await
     }
 
     /// Removes units by key.
     pub async fn remove(&mut self, units: &[Uuid]) -> Result<()> {
-        let (units, draft) = self.named(units).await?;
-        self.remove_selected(units).await?;
-        self.forget(draft).await
+        self.remove_selected(self.named(units)).await
     }
 
-    /// Units as a subquery, by way of a draft if they are more than one statement can name.
-    async fn named(&self, units: &[Uuid]) -> Result<(SelectStatement, Option<Draft>)> {
-        if units.len() <= rows_per_statement(1) {
-            let named = Query::select()
-                .column(content::Column::PulpId)
-                .from(content::Entity)
-                .and_where(content::Column::PulpId.is_in(units.iter().copied()))
-                .take();
-            return Ok((named, None));
-        }
-        let draft = Draft::new(Uuid::now_v7());
-        draft.add(&**self.tx, units).await?;
-        Ok((draft.units(), Some(draft)))
-    }
-
-    async fn forget(&self, draft: Option<Draft>) -> Result<()> {
-        match draft {
-            Some(draft) => draft.clear(&**self.tx).await,
-            None => Ok(()),
-        }
+    /// Units as a subquery.
+    fn named(&self, units: &[Uuid]) -> SelectStatement {
+        Query::select()
+            .column(content::Column::PulpId)
+            .from(content::Entity)
+            .and_where(one_of(&**self.tx, content::Column::PulpId, units.iter().copied()))
+            .take()
     }
 
     /// Adds the units that a subquery selects.

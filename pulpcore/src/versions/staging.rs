@@ -4,7 +4,7 @@ use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::db::bulk;
+use crate::db::{bulk, one_of};
 use crate::error::Result;
 use crate::models::staged_content;
 
@@ -45,7 +45,7 @@ impl Draft {
 
 /// Forgets the sets of some tasks.
 pub(crate) async fn forget(tx: &impl ConnectionTrait, tasks: &[Uuid]) -> Result<()> {
-    let staged = staged_content::Column::DraftId.is_in(tasks.iter().copied());
+    let staged = one_of(tx, staged_content::Column::DraftId, tasks.iter().copied());
     staged_content::Entity::delete_many().filter(staged).exec(tx).await?;
     Ok(())
 }

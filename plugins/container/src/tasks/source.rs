@@ -1,12 +1,12 @@
 //! Copies: what from, a repository's latest version or a version by name, and how.
 
 use pulpcore::app::App;
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, repository_version};
 use pulpcore::plugin::{NewVersion, Ref, TaskCx, VersionRef};
 use pulpcore::versions;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
+use sea_orm::{EntityTrait, QueryFilter, QueryTrait, Select};
 
 /// The version that [`resolve`] found.
 ///
@@ -62,11 +62,7 @@ pub(super) async fn copy<E: EntityTrait>(
     let mut version = NewVersion::open(&tx, repository.id).await?;
     match names {
         None => version.add_selected(held.into_query()).await?,
-        Some(names) => {
-            for names in names.chunks(rows_per_statement(1)) {
-                version.add_selected(held.clone().filter(column.is_in(names)).into_query()).await?;
-            }
-        }
+        Some(names) => version.add_selected(held.filter(one_of(&*tx, column, names)).into_query()).await?,
     }
     let made = version.complete().await?;
     versions::finish(cx, tx, made).await

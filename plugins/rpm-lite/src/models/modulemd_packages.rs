@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pulpcore::api::reader::Reader;
-use pulpcore::db::{Writing, bulk, rows_per_statement};
+use pulpcore::db::{Writing, bulk, one_of};
 use pulpcore::error::Result;
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryOrder;
@@ -45,15 +45,10 @@ pub async fn link(tx: &Writing, pairs: impl IntoIterator<Item = (Uuid, Uuid)>) -
 /// `packages` of many modules.
 pub(super) async fn hrefs(reader: &Reader, modules: &[Uuid]) -> Result<Vec<Map<String, Value>>> {
     let mut found: HashMap<Uuid, Vec<String>> = HashMap::new();
-    for modules in modules.chunks(rows_per_statement(1)) {
-        let rows = Entity::find()
-            .filter(Column::ModulemdId.is_in(modules.iter().copied()))
-            .order_by_asc(Column::PackageId)
-            .all(reader.app.db.read())
-            .await?;
-        for row in rows {
-            found.entry(row.modulemd_id).or_default().push(reader.href_of::<Package>(row.package_id));
-        }
+    let db = reader.app.db.read();
+    let these = one_of(db, Column::ModulemdId, modules.iter().copied());
+    for row in Entity::find().filter(these).order_by_asc(Column::PackageId).all(db).await? {
+        found.entry(row.modulemd_id).or_default().push(reader.href_of::<Package>(row.package_id));
     }
     let fields = |module: &Uuid| {
         let packages = found.remove(module).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pulpcore::api::reader::Reader;
 use pulpcore::app::App;
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::models::{repository, repository_version, signing_service};
 use pulpcore::plugin::{Detail, NewVersion, Repository, TaskCx};
@@ -98,15 +98,13 @@ impl Detail for Entity {
     }
 
     async fn beside(reader: &Reader, keys: &[Uuid]) -> Result<Vec<Map<String, Value>>> {
-        let mut services: HashMap<Uuid, Uuid> = HashMap::new();
-        for keys in keys.chunks(rows_per_statement(1)) {
-            let signed = Self::find()
-                .select_only()
-                .columns([Column::RepositoryPtrId, Column::MetadataSigningServiceId])
-                .filter(Column::RepositoryPtrId.is_in(keys.iter().copied()))
-                .filter(Column::MetadataSigningServiceId.is_not_null());
-            services.extend(signed.into_tuple::<(Uuid, Uuid)>().all(reader.app.db.read()).await?);
-        }
+        let db = reader.app.db.read();
+        let signed = Self::find()
+            .select_only()
+            .columns([Column::RepositoryPtrId, Column::MetadataSigningServiceId])
+            .filter(one_of(db, Column::RepositoryPtrId, keys.iter().copied()))
+            .filter(Column::MetadataSigningServiceId.is_not_null());
+        let services: HashMap<Uuid, Uuid> = signed.into_tuple().all(db).await?.into_iter().collect();
         let field = |key| {
             let href = services.get(key).map(|service| reader.own_href::<signing_service::Entity>(*service));
             Map::from_iter([(SIGNING_SERVICE.to_owned(), href.into())])

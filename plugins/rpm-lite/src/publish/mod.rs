@@ -10,7 +10,7 @@ mod writing;
 
 use bytes::Bytes;
 use futures::stream;
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::repository_version;
 use pulpcore::plugin::{Publisher, TaskCx};
@@ -84,7 +84,7 @@ fn options(version: &repository_version::Model, how: &How) -> Result<Options> {
 
 /// Writes `primary`, `filelists` and `other`.
 async fn packages(cx: &TaskCx, publisher: &Publisher<'_>, chosen: &[Chosen], options: Options) -> Result<[Written; 3]> {
-    let pages = stream::unfold(chosen.chunks(PAGE.min(rows_per_statement(1))), |mut pages| async move {
+    let pages = stream::unfold(chosen.chunks(PAGE), |mut pages| async move {
         let page = pages.next()?;
         Some((page_of(cx, page).await, pages))
     });
@@ -93,8 +93,9 @@ async fn packages(cx: &TaskCx, publisher: &Publisher<'_>, chosen: &[Chosen], opt
 
 /// The packages of a page in their order, each as it is published.
 async fn page_of(cx: &TaskCx, page: &[Chosen]) -> Result<Vec<(package::Model, Chosen)>> {
-    let keys = page.iter().map(|one| one.content);
-    let rows = Package::find().filter(package::Column::ContentPtrId.is_in(keys)).all(cx.db().read()).await?;
+    let db = cx.db().read();
+    let these = one_of(db, package::Column::ContentPtrId, page.iter().map(|one| one.content));
+    let rows = Package::find().filter(these).all(db).await?;
     let mut rows: std::collections::HashMap<Uuid, package::Model> =
         rows.into_iter().map(|row| (row.content_ptr_id, row)).collect();
     let gone = || Error::internal("a package of a version is gone");

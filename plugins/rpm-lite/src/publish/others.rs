@@ -3,7 +3,7 @@
 use async_stream::try_stream;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::models::{artifact, content_artifact, repository_version};
 use pulpcore::plugin::{Publisher, TaskCx};
@@ -79,8 +79,9 @@ where
     K: Ord,
 {
     try_stream! {
-        for page in keys.chunks(PAGE.min(rows_per_statement(1))) {
-            let mut rows = E::find().filter(key.is_in(page.iter().copied())).all(cx.db().read()).await?;
+        let db = cx.db().read();
+        for page in keys.chunks(PAGE) {
+            let mut rows = E::find().filter(one_of(db, key, page.iter().copied())).all(db).await?;
             rows.sort_by_cached_key(&order);
             yield rows;
         }

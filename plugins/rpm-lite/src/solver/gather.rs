@@ -6,12 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::models::content;
 use pulpcore::plugin::TaskCx;
 use pulpcore::versions;
-use sea_orm::ColumnTrait;
 use sea_orm::sea_query::{Query, SelectStatement};
 use uuid::Uuid;
 
@@ -36,7 +35,7 @@ pub(super) async fn gather(cx: &TaskCx, plan: &[Copied], upgrade: bool) -> Resul
     for (origin, copied) in plan.iter().enumerate() {
         // All modules and packages of a source that is copied as a whole come anyway.
         let source = (!copied.whole).then_some(&copied.source);
-        for units in copied_units(copied) {
+        for units in copied_units(cx, copied) {
             each_requirement(cx, &units, source, |_, arch, requires| graph.ask(origin, arch, requires)).await?;
         }
     }
@@ -45,7 +44,7 @@ pub(super) async fn gather(cx: &TaskCx, plan: &[Copied], upgrade: bool) -> Resul
         for units in destinations.values() {
             search(cx, &mut graph, &wishes, units, Place::Held { upgrade }).await?;
         }
-        for units in plan.iter().flat_map(copied_units) {
+        for units in plan.iter().flat_map(|copied| copied_units(cx, copied)) {
             search(cx, &mut graph, &wishes, &units, Place::Copied).await?;
         }
         for (origin, copied) in plan.iter().enumerate().filter(|(_, copied)| !copied.whole) {
@@ -103,7 +102,7 @@ async fn read(cx: &TaskCx, plan: &[Copied], graph: &mut Graph, unread: BTreeSet<
     for (origin, copied) in plan.iter().enumerate() {
         let of_this = unread.iter().filter(|(of, ..)| *of == origin);
         let numbers: BTreeMap<Uuid, usize> = of_this.map(|(_, id, number)| (*id, *number)).collect();
-        for units in some(&numbers.keys().copied().collect::<Vec<_>>()) {
+        for units in some(cx, &numbers.keys().copied().collect::<Vec<_>>()) {
             each_requirement(cx, &units, Some(&copied.source), |id, _, requires| {
                 numbers.get(&id).map_or(Ok(()), |number| graph.requires(*number, requires))
             })
@@ -114,18 +113,17 @@ async fn read(cx: &TaskCx, plan: &[Copied], graph: &mut Graph, unread: BTreeSet<
 }
 
 /// Selections of the units that an entry copies.
-fn copied_units(copied: &Copied) -> Vec<SelectStatement> {
+fn copied_units(cx: &TaskCx, copied: &Copied) -> Vec<SelectStatement> {
     match copied.whole {
         true => vec![copied.source.content_ids()],
-        false => some(&copied.units.iter().copied().collect::<Vec<_>>()),
+        false => some(cx, &copied.units.iter().copied().collect::<Vec<_>>()),
     }
 }
 
-fn some(units: &[Uuid]) -> Vec<SelectStatement> {
+fn some(cx: &TaskCx, units: &[Uuid]) -> Vec<SelectStatement> {
     let select = |units: &[Uuid]| {
-        let some = content::Column::PulpId.is_in(units.iter().copied());
+        let some = one_of(cx.db().read(), content::Column::PulpId, units.iter().copied());
         Query::select().column(content::Column::PulpId).from(content::Entity).and_where(some).take()
     };
-    // A statement names more than these keys.
-    units.chunks(rows_per_statement(1).saturating_sub(64).clamp(1, 500)).map(select).collect()
+    units.chunks(500).map(select).collect()
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::Result;
 use pulpcore::models::repository_version;
 use pulpcore::plugin::TaskCx;
@@ -100,8 +100,8 @@ pub(super) async fn of_packages(
     for (module, package) in links(cx, L::PackageId, packages, L::ModulemdId, source).await? {
         modules.entry(package).or_default().push(module_key(module));
     }
-    let one_of = |names: Vec<String>| Dependency { name: format!("({})", names.join(" or ")), ..Dependency::default() };
-    Ok(modules.into_iter().map(|(package, names)| (package, one_of(names))).collect())
+    let any_of = |names: Vec<String>| Dependency { name: format!("({})", names.join(" or ")), ..Dependency::default() };
+    Ok(modules.into_iter().map(|(package, names)| (package, any_of(names))).collect())
 }
 
 /// Modules and packages that belong together, found by one of both; the other one is in `source`.
@@ -113,21 +113,18 @@ async fn links(
     source: &repository_version::Model,
 ) -> Result<Vec<(Uuid, Uuid)>> {
     use modulemd_packages::Column as L;
-    let mut found = Vec::new();
-    for keys in keys.chunks(rows_per_statement(1).saturating_sub(16).max(1)) {
-        let rows: Vec<(Uuid, Uuid)> = modulemd_packages::Entity::find()
-            .select_only()
-            .columns([L::ModulemdId, L::PackageId])
-            .filter(by.is_in(keys.iter().copied()))
-            .filter(other.in_subquery(source.content_ids()))
-            .order_by_asc(L::ModulemdId)
-            .order_by_asc(L::PackageId)
-            .into_tuple()
-            .all(cx.db().read())
-            .await?;
-        found.extend(rows);
-    }
-    Ok(found)
+    let db = cx.db().read();
+    let links = modulemd_packages::Entity::find()
+        .select_only()
+        .columns([L::ModulemdId, L::PackageId])
+        .filter(one_of(db, by, keys.iter().copied()))
+        .filter(other.in_subquery(source.content_ids()))
+        .order_by_asc(L::ModulemdId)
+        .order_by_asc(L::PackageId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(links)
 }
 
 /// The modules that a module needs, as rich dependencies. No stream is any stream; a stream with a minus is any other one.
@@ -138,13 +135,13 @@ fn required(dependencies: &Raw) -> Vec<Dependency> {
         for (name, streams) in alternative.requires.into_iter().flatten().filter(|(name, _)| name != "platform") {
             let (without, with): (Vec<&String>, Vec<&String>) =
                 streams.iter().partition(|stream| stream.starts_with('-'));
-            let one_of = |streams: Vec<&String>| {
+            let any_of = |streams: Vec<&String>| {
                 let stream = |stream: &String| format!("module({name}:{})", stream.trim_start_matches('-'));
                 streams.into_iter().map(stream).collect::<Vec<_>>().join(" or ")
             };
             let name = match (with.is_empty(), without.is_empty()) {
-                (false, _) => format!("({})", one_of(with)),
-                (true, false) => format!("(module({name}) without ({}))", one_of(without)),
+                (false, _) => format!("({})", any_of(with)),
+                (true, false) => format!("(module({name}) without ({}))", any_of(without)),
                 (true, true) => format!("module({name})"),
             };
             required.push(Dependency { name, ..Dependency::default() });

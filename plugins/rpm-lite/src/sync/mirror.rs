@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::stream;
+use pulpcore::db::one_of;
 use pulpcore::error::{Error, Result, Upstream};
 use pulpcore::models::{content_artifact, repository_version};
 use pulpcore::plugin::{Publisher, TaskCx};
@@ -115,19 +116,17 @@ async fn list_packages(
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         let digests: HashMap<Uuid, String> = page.into_iter().collect();
-        let keys: Vec<Uuid> = digests.keys().copied().collect();
-        for keys in keys.chunks(pulpcore::db::rows_per_statement(1)) {
-            let files: Vec<(Uuid, Uuid)> = content_artifact::Entity::find()
-                .select_only()
-                .columns([content_artifact::Column::PulpId, content_artifact::Column::ContentId])
-                .filter(content_artifact::Column::ContentId.is_in(keys.iter().copied()))
-                .into_tuple()
-                .all(cx.db().read())
-                .await?;
-            for (file, unit) in files {
-                for path in digests.get(&unit).and_then(|digest| locations.get(digest)).into_iter().flatten() {
-                    publisher.list(path.clone(), file);
-                }
+        let db = cx.db().read();
+        let files: Vec<(Uuid, Uuid)> = content_artifact::Entity::find()
+            .select_only()
+            .columns([content_artifact::Column::PulpId, content_artifact::Column::ContentId])
+            .filter(one_of(db, content_artifact::Column::ContentId, digests.keys().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
+        for (file, unit) in files {
+            for path in digests.get(&unit).and_then(|digest| locations.get(digest)).into_iter().flatten() {
+                publisher.list(path.clone(), file);
             }
         }
     }

@@ -114,8 +114,7 @@ impl Take<'_> {
 
         let skipped = self.cx.progress("Skipping Packages", "sync.skipped.packages");
         skipped.set_total(selection.skipped);
-        skipped.increment(selection.skipped).await?;
-        skipped.finish().await?;
+        skipped.done(selection.skipped).await?;
         let progress = self.cx.progress("Parsed Packages", "sync.parsing.packages");
         progress.set_total(selection.total);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pulpcore::api::bodies::yes;
 use pulpcore::app::App;
-use pulpcore::db::rows_per_statement;
+use pulpcore::db::one_of;
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{content, repository_version};
 use pulpcore::plugin::{Locks, NewVersion, Ref, Task, TaskCx, TaskKind, VersionRef, register};
@@ -145,17 +145,14 @@ async fn base(app: &App, entry: &Entry) -> Result<Option<repository_version::Mod
 
 /// Those of some units that a version holds.
 async fn held(cx: &TaskCx, source: &repository_version::Model, units: &[Uuid]) -> Result<Vec<Uuid>> {
-    let mut found = Vec::with_capacity(units.len());
-    for units in units.chunks(rows_per_statement(1) - 8) {
-        let some: Vec<Uuid> = content::Entity::find()
-            .select_only()
-            .column(content::Column::PulpId)
-            .filter(content::Column::PulpId.is_in(units.iter().copied()))
-            .filter(content::Column::PulpId.in_subquery(source.content_ids()))
-            .into_tuple()
-            .all(cx.db().read())
-            .await?;
-        found.extend(some);
-    }
-    Ok(found)
+    let db = cx.db().read();
+    let held = content::Entity::find()
+        .select_only()
+        .column(content::Column::PulpId)
+        .filter(one_of(db, content::Column::PulpId, units.iter().copied()))
+        .filter(content::Column::PulpId.in_subquery(source.content_ids()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(held)
 }

@@ -1,7 +1,7 @@
 //! Pruning: old versions of packages leave repositories. One task looks for the repositories, and each of them gets its own.
 
 use pulpcore::app::App;
-use pulpcore::db::{now, rows_per_statement};
+use pulpcore::db::{now, one_of};
 use pulpcore::error::{Error, Result};
 use pulpcore::models::{repository, repository_content as membership, repository_version};
 use pulpcore::plugin::{Detail, Locks, NewVersion, Ref, Task, TaskCx, TaskKind, register};
@@ -68,17 +68,14 @@ impl Task for Prune {
             return Err(Error::invalid("repo_hrefs", "Must not be [] (select specific HREFs or '*')"));
         }
         let wanted = self.repositories()?;
-        let mut known = Vec::with_capacity(wanted.len());
-        for some in wanted.chunks(rows_per_statement(1)) {
-            let found: Vec<Uuid> = repository::Entity::find()
-                .select_only()
-                .column(repository::Column::PulpId)
-                .filter(repository::Column::PulpId.is_in(some.iter().copied()))
-                .into_tuple()
-                .all(app.db.read())
-                .await?;
-            known.extend(found);
-        }
+        let db = app.db.read();
+        let known: Vec<Uuid> = repository::Entity::find()
+            .select_only()
+            .column(repository::Column::PulpId)
+            .filter(one_of(db, repository::Column::PulpId, wanted.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
         match self.repo_hrefs.iter().zip(&wanted).find(|(_, id)| !known.contains(id)) {
             Some((href, _)) => Err(Error::invalid("repo_hrefs", format!("URI {href} not found for repository."))),
             None => Ok(()),

@@ -195,7 +195,7 @@ async fn files(reader: &Reader, rows: &[content::Model]) -> Result<HashMap<Uuid,
     if rows.is_empty() {
         return Ok(files);
     }
-    let backend = reader.app.db.backend();
+    let db = reader.app.db.read();
     let mut select = Query::select();
     select
         .expr(col(content_artifact::Column::ContentId))
@@ -203,11 +203,11 @@ async fn files(reader: &Reader, rows: &[content::Model]) -> Result<HashMap<Uuid,
         .expr(col(content_artifact::Column::RelativePath))
         .from(content_artifact::Entity)
         .left_join(artifact::Entity, col(A::PulpId).eq(col(content_artifact::Column::ArtifactId)))
-        .and_where(one_of(backend, content_artifact::Column::ContentId, rows.iter().map(|row| row.pulp_id)));
+        .and_where(one_of(db, content_artifact::Column::ContentId, rows.iter().map(|row| row.pulp_id)));
     for digest in [A::Md5, A::Sha1, A::Sha224, A::Sha256, A::Sha384, A::Sha512] {
         select.expr(col(digest));
     }
-    for file in File::find_by_statement(backend.build(&select)).all(reader.app.db.read()).await? {
+    for file in File::find_by_statement(db.get_database_backend().build(&select)).all(db).await? {
         files.entry(file.content_id).or_default().push(file);
     }
     Ok(files)

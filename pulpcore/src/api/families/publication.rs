@@ -22,6 +22,7 @@ use crate::api::reader::Reader;
 use crate::api::schema::markers::Uri;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
+use crate::db::one_of;
 use crate::error::{Error, Result};
 use crate::models::{distribution, publication, repository, repository_content as membership, repository_version};
 use crate::plugin::{Hooks, Noun};
@@ -81,7 +82,11 @@ impl View for publication::Entity {
     async fn read(reader: &Reader, rows: &[publication::Model]) -> Result<Vec<Body>> {
         let versions = reader.version_hrefs(rows.iter().map(|row| row.repository_version_id)).await?;
         let serving = distribution::Entity::find()
-            .filter(distribution::Column::PublicationId.is_in(rows.iter().map(|row| row.pulp_id)))
+            .filter(one_of(
+                reader.app.db.read(),
+                distribution::Column::PublicationId,
+                rows.iter().map(|row| row.pulp_id),
+            ))
             .all(reader.app.db.read())
             .await?;
         let mut distributions: HashMap<Uuid, Vec<String>> = HashMap::new();

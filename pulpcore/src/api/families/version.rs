@@ -20,6 +20,7 @@ use crate::api::query::values;
 use crate::api::reader::Reader;
 use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
+use crate::db::one_of;
 use crate::error::{Error, Result};
 use crate::models::{
     repository, repository_content as membership, repository_version, repository_version_count as counts,
@@ -268,11 +269,10 @@ async fn render(reader: &Reader, rows: &[repository_version::Model]) -> Result<V
     let ids = || rows.iter().map(|row| row.pulp_id);
     let hrefs = reader.version_hrefs(ids().chain(rows.iter().filter_map(|row| row.base_version_id))).await?;
     let mut summaries: HashMap<Uuid, Vec<counts::Model>> = HashMap::new();
-    for ids in ids().collect::<Vec<_>>().chunks(crate::db::rows_per_statement(1)) {
-        let found = counts::Entity::find().filter(counts::Column::RepositoryVersionId.is_in(ids.iter().copied()));
-        for row in found.all(reader.app.db.read()).await? {
-            summaries.entry(row.repository_version_id).or_default().push(row);
-        }
+    let db = reader.app.db.read();
+    let found = counts::Entity::find().filter(one_of(db, counts::Column::RepositoryVersionId, ids()));
+    for row in found.all(db).await? {
+        summaries.entry(row.repository_version_id).or_default().push(row);
     }
     let mut objects = Vec::with_capacity(rows.len());
     for row in rows {

@@ -22,7 +22,7 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::artifacts;
-use crate::db::{comparable, now, rows_per_statement};
+use crate::db::{comparable, now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{artifact, content_artifact, domain, profile_artifact, published_metadata};
 use crate::storage::{Algorithm, Received};
@@ -290,11 +290,9 @@ pub(super) async fn remove_files(app: &App, files: Vec<String>) -> Result<u64> {
 pub(super) async fn sweep(app: &App, since: OffsetDateTime) -> Result<u64> {
     let mut removed = 0;
     for first in 0..=u8::MAX {
-        let mut stray = Vec::new();
-        for files in app.storage.untouched(first, since).await?.chunks(rows_per_statement(1)) {
-            let used = used(app, files).await?;
-            stray.extend(files.iter().filter(|file| !used.contains(*file)).cloned());
-        }
+        let mut stray = app.storage.untouched(first, since).await?;
+        let used = used(app, &stray).await?;
+        stray.retain(|file| !used.contains(file));
         removed += remove_files(app, stray).await?;
     }
     Ok(removed)
@@ -305,13 +303,14 @@ async fn used(app: &App, files: &[String]) -> Result<HashSet<String>> {
     // By digest, because files are not indexed.
     let digests = files.iter().filter_map(|file| Some(file.split_once('/')?.1.replace('/', "")));
     let domains = Query::select().column(domain::Column::PulpId).from(domain::Entity).take();
+    let db = app.db.read();
     let rows = artifact::Entity::find()
         .select_only()
         .column(artifact::Column::File)
         .filter(artifact::Column::PulpDomainId.in_subquery(domains))
-        .filter(artifact::Column::Sha256.is_in(digests))
+        .filter(one_of(db, artifact::Column::Sha256, digests))
         .into_tuple()
-        .all(app.db.read())
+        .all(db)
         .await?;
     Ok(rows.into_iter().collect())
 }

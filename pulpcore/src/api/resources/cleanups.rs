@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::{comparable, now};
+use crate::db::{comparable, now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{task_reservation, upload};
 use crate::plugin::{Locks, Schedule, Scheduled, Task, TaskCx, TaskKind, register};
@@ -100,13 +100,13 @@ async fn remove(cx: &TaskCx, before: OffsetDateTime, mut ids: Vec<Uuid>) -> Resu
     let in_use: Vec<String> = task_reservation::Entity::find()
         .select_only()
         .column(task_reservation::Column::Resource)
-        .filter(task_reservation::Column::Resource.is_in(ids.iter().map(|id| prn("core.upload", id))))
+        .filter(one_of(&*tx, task_reservation::Column::Resource, ids.iter().map(|id| prn("core.upload", id))))
         .into_tuple()
         .all(&*tx)
         .await?;
     ids.retain(|id| !in_use.contains(&prn("core.upload", id)));
     let gone: Vec<upload::Model> = upload::Entity::delete_many()
-        .filter(upload::Column::PulpId.is_in(ids))
+        .filter(one_of(&*tx, upload::Column::PulpId, ids))
         .filter(upload::Column::PulpLastUpdated.lt(before))
         .exec_with_returning(&*tx)
         .await?;

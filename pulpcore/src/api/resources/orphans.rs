@@ -224,15 +224,15 @@ impl Cleanup<'_> {
 
     /// The artifacts of units, as far as they are here.
     async fn artifacts_of(&self, units: &[Uuid]) -> Result<Vec<Uuid>> {
-        let db = self.cx.db();
+        let db = self.cx.db().read();
         let used = content_artifact::Entity::find()
             .select_only()
             .distinct()
             .column(content_artifact::Column::ArtifactId)
-            .filter(one_of(db.backend(), content_artifact::Column::ContentId, units.iter().copied()))
+            .filter(one_of(db, content_artifact::Column::ContentId, units.iter().copied()))
             .filter(content_artifact::Column::ArtifactId.is_not_null())
             .into_tuple()
-            .all(db.read())
+            .all(db)
             .await?;
         Ok(used)
     }

@@ -22,7 +22,7 @@ use crate::api::schema;
 use crate::api::schema::markers::AnyObject;
 use crate::api::shape;
 use crate::api::validate::BodySchema;
-use crate::db::rows_per_statement;
+use crate::db::one_of;
 use crate::error::Result;
 use crate::models::{group_progress_report, state, task, task_group};
 use crate::refs::prn;
@@ -199,28 +199,27 @@ async fn counts(reader: &Reader, groups: &[Uuid]) -> Result<HashMap<Uuid, Counts
         number: i64,
     }
     let mut counts = HashMap::<Uuid, Counts>::new();
-    for groups in groups.chunks(rows_per_statement(1)) {
-        let counted = task::Entity::find()
-            .select_only()
-            .columns([task::Column::TaskGroupId, task::Column::State])
-            .column_as(task::Column::PulpId.count(), "number")
-            .filter(task::Column::TaskGroupId.is_in(groups.iter().copied()))
-            .group_by(task::Column::TaskGroupId)
-            .group_by(task::Column::State)
-            .into_model::<Counted>()
-            .all(reader.app.db.read())
-            .await?;
-        for Counted { task_group_id, state, number } in counted {
-            let counts = counts.entry(task_group_id).or_default();
-            match state.as_str() {
-                state::WAITING => counts.waiting = number,
-                state::SKIPPED => counts.skipped = number,
-                state::RUNNING => counts.running = number,
-                state::COMPLETED => counts.completed = number,
-                state::CANCELED => counts.canceled = number,
-                state::FAILED => counts.failed = number,
-                _ => counts.canceling = number,
-            }
+    let db = reader.app.db.read();
+    let counted = task::Entity::find()
+        .select_only()
+        .columns([task::Column::TaskGroupId, task::Column::State])
+        .column_as(task::Column::PulpId.count(), "number")
+        .filter(one_of(db, task::Column::TaskGroupId, groups.iter().copied()))
+        .group_by(task::Column::TaskGroupId)
+        .group_by(task::Column::State)
+        .into_model::<Counted>()
+        .all(db)
+        .await?;
+    for Counted { task_group_id, state, number } in counted {
+        let counts = counts.entry(task_group_id).or_default();
+        match state.as_str() {
+            state::WAITING => counts.waiting = number,
+            state::SKIPPED => counts.skipped = number,
+            state::RUNNING => counts.running = number,
+            state::COMPLETED => counts.completed = number,
+            state::CANCELED => counts.canceled = number,
+            state::FAILED => counts.failed = number,
+            _ => counts.canceling = number,
         }
     }
     Ok(counts)
@@ -228,32 +227,30 @@ async fn counts(reader: &Reader, groups: &[Uuid]) -> Result<HashMap<Uuid, Counts
 
 async fn reports(reader: &Reader, groups: &[Uuid]) -> Result<HashMap<Uuid, Vec<Report>>> {
     let mut reports = HashMap::<Uuid, Vec<Report>>::new();
-    for groups in groups.chunks(rows_per_statement(1)) {
-        let rows = group_progress_report::Entity::find()
-            .filter(group_progress_report::Column::TaskGroupId.is_in(groups.iter().copied()))
-            .order_by_asc(group_progress_report::Column::PulpId)
-            .all(reader.app.db.read())
-            .await?;
-        for row in rows {
-            let group_progress_report::Model { task_group_id, message, code, total, done, suffix, .. } = row;
-            reports.entry(task_group_id).or_default().push(Report { message, code, total, done, suffix });
-        }
+    let db = reader.app.db.read();
+    let rows = group_progress_report::Entity::find()
+        .filter(one_of(db, group_progress_report::Column::TaskGroupId, groups.iter().copied()))
+        .order_by_asc(group_progress_report::Column::PulpId)
+        .all(db)
+        .await?;
+    for row in rows {
+        let group_progress_report::Model { task_group_id, message, code, total, done, suffix, .. } = row;
+        reports.entry(task_group_id).or_default().push(Report { message, code, total, done, suffix });
     }
     Ok(reports)
 }
 
 async fn members(reader: &Reader, groups: &[Uuid]) -> Result<HashMap<Uuid, Vec<Map<String, Value>>>> {
     let mut members = HashMap::<Uuid, Vec<Map<String, Value>>>::new();
-    for groups in groups.chunks(rows_per_statement(1)) {
-        let rows = task::Entity::find()
-            .filter(task::Column::TaskGroupId.is_in(groups.iter().copied()))
-            .order_by_asc(task::Column::Seq)
-            .all(reader.app.db.read())
-            .await?;
-        let objects = tasks::minimal(reader, &rows).await?;
-        for (row, object) in rows.iter().zip(objects) {
-            members.entry(row.task_group_id.unwrap_or_default()).or_default().push(object);
-        }
+    let db = reader.app.db.read();
+    let rows = task::Entity::find()
+        .filter(one_of(db, task::Column::TaskGroupId, groups.iter().copied()))
+        .order_by_asc(task::Column::Seq)
+        .all(db)
+        .await?;
+    let objects = tasks::minimal(reader, &rows).await?;
+    for (row, object) in rows.iter().zip(objects) {
+        members.entry(row.task_group_id.unwrap_or_default()).or_default().push(object);
     }
     Ok(members)
 }

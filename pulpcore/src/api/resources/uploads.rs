@@ -23,7 +23,7 @@ use crate::api::shape;
 use crate::api::validate::{BodySchema, Mode};
 use crate::app::App;
 use crate::artifacts;
-use crate::db::{now, rows_per_statement};
+use crate::db::{now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{artifact, upload, upload_chunk};
 use crate::plugin::{Locks, Ref, Task, TaskCx, TaskKind, register};
@@ -406,13 +406,10 @@ pub(crate) async fn commit(cx: &TaskCx, id: Uuid, sha256: Option<&str>) -> Resul
 pub(crate) async fn sweep(app: &App) -> Result<usize> {
     // Listed before the rows are read: an upload's row is older than its first byte.
     let mut stray: HashSet<Uuid> = app.storage.uploads().await?.into_iter().collect();
-    let found: Vec<Uuid> = stray.iter().copied().collect();
-    for ids in found.chunks(rows_per_statement(1)) {
-        for row in
-            upload::Entity::find().filter(upload::Column::PulpId.is_in(ids.iter().copied())).all(app.db.read()).await?
-        {
-            stray.remove(&row.pulp_id);
-        }
+    let db = app.db.read();
+    let known = upload::Entity::find().filter(one_of(db, upload::Column::PulpId, stray.iter().copied()));
+    for row in known.all(db).await? {
+        stray.remove(&row.pulp_id);
     }
     for upload in &stray {
         app.storage.discard_upload(*upload).await?;

@@ -19,7 +19,7 @@ use crate::api::list;
 use crate::api::query::values;
 use crate::api::reader::Reader;
 use crate::api::shape;
-use crate::db::{now, rows_per_statement};
+use crate::db::{now, one_of};
 use crate::error::Result;
 use crate::models::{Versions, app_status, state, task};
 
@@ -113,16 +113,14 @@ fn online(backend: DbBackend) -> SimpleExpr {
 }
 
 async fn render(reader: &Reader, rows: &[app_status::Model]) -> Result<Vec<Map<String, Value>>> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.pulp_id).collect();
-    let mut current = HashMap::new();
-    for ids in ids.chunks(rows_per_statement(1)) {
-        let running = task::Entity::find()
-            .filter(task::Column::WorkerId.is_in(ids.iter().copied()))
-            .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]))
-            .all(reader.app.db.read())
-            .await?;
-        current.extend(running.into_iter().filter_map(|row| Some((row.worker_id?, row.pulp_id))));
-    }
+    let db = reader.app.db.read();
+    let running = task::Entity::find()
+        .filter(one_of(db, task::Column::WorkerId, rows.iter().map(|row| row.pulp_id)))
+        .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]))
+        .all(db)
+        .await?;
+    let current: HashMap<Uuid, Uuid> =
+        running.into_iter().filter_map(|row| Some((row.worker_id?, row.pulp_id))).collect();
     rows.iter()
         .map(|row| {
             let task = current.get(&row.pulp_id);

@@ -5,12 +5,12 @@
 use std::collections::{HashMap, HashSet};
 
 use clap::Args;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Id, find, text};
-use crate::db::{Db, now, rows_per_statement};
+use crate::db::{Db, now, one_of};
 use crate::error::Result;
 use crate::models::{app_status, state, task};
 use crate::tasking::waiting::{Before, Reason, Waiting, why};
@@ -63,21 +63,15 @@ impl Chain {
                 found.values().flat_map(|waiting| waiting.before.iter().map(|before| before.task_id)).collect();
             chain.waiting.extend(found);
             let new: Vec<Uuid> = before.into_iter().filter(|id| !chain.tasks.contains_key(id)).collect();
-            step = Vec::new();
-            for ids in new.chunks(rows_per_statement(1)) {
-                let rows = task::Entity::find().filter(task::Column::PulpId.is_in(ids.iter().copied()));
-                step.extend(rows.all(db.read()).await?);
-            }
+            step = task::Entity::find().filter(one_of(db.read(), task::Column::PulpId, new)).all(db.read()).await?;
             if step.is_empty() || chain.tasks.len() > MANY {
                 break;
             }
         }
         chain.tasks.extend(step.into_iter().map(|row| (row.pulp_id, row)));
-        let workers: Vec<Uuid> = chain.tasks.values().filter_map(|row| row.worker_id).collect();
-        for ids in workers.chunks(rows_per_statement(1)) {
-            let rows = app_status::Entity::find().filter(app_status::Column::PulpId.is_in(ids.iter().copied()));
-            chain.workers.extend(rows.all(db.read()).await?.into_iter().map(|row| (row.pulp_id, row)));
-        }
+        let workers = chain.tasks.values().filter_map(|row| row.worker_id);
+        let workers = app_status::Entity::find().filter(one_of(db.read(), app_status::Column::PulpId, workers));
+        chain.workers.extend(workers.all(db.read()).await?.into_iter().map(|row| (row.pulp_id, row)));
         Ok(chain)
     }
 

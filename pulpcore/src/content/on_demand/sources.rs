@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Writing;
 use crate::api::families::remote::downloader;
 use crate::app::App;
-use crate::db::now;
+use crate::db::{now, one_of};
 use crate::error::{Result, shown};
 use crate::models::{remote, remote_artifact};
 use crate::settings::OnDemand;
@@ -84,7 +84,7 @@ impl Sources {
             return Ok(Vec::new());
         }
         let ids = rows.iter().map(|row| row.remote_id);
-        let remotes = remote::Entity::find().filter(remote::Column::PulpId.is_in(ids)).all(db).await?;
+        let remotes = remote::Entity::find().filter(one_of(db, remote::Column::PulpId, ids)).all(db).await?;
         let remotes: Vec<_> = remotes.into_iter().map(Arc::new).collect();
         let promised = |row: remote_artifact::Model| {
             let remote = remotes.iter().find(|remote| remote.pulp_id == row.remote_id)?;

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use crate::db::{now, one_of, rows_per_statement};
+use crate::db::{now, one_of};
 use crate::error::Result;
 use crate::models::{artifact, content_artifact, remote_artifact};
 
@@ -23,7 +23,7 @@ pub(super) async fn touch<E: EntityTrait>(
     let free = Query::select()
         .column(key)
         .from(E::default())
-        .and_where(one_of(tx.get_database_backend(), key, ids.iter().copied()))
+        .and_where(one_of(tx, key, ids.iter().copied()))
         .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
         .take();
     let update = Query::update()
@@ -41,19 +41,18 @@ pub(super) async fn artifacts(
     domain: Uuid,
     digests: &[String],
 ) -> Result<HashMap<String, Uuid>> {
-    let mut found = HashMap::new();
-    for digests in digests.chunks(rows_per_statement(1)) {
-        let rows: Vec<(String, Uuid)> = artifact::Entity::find()
-            .select_only()
-            .columns([artifact::Column::Sha256, artifact::Column::PulpId])
-            .filter(artifact::Column::PulpDomainId.eq(domain))
-            .filter(artifact::Column::Sha256.is_in(digests))
-            .into_tuple()
-            .all(db)
-            .await?;
-        found.extend(rows);
+    if digests.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(found)
+    let rows: Vec<(String, Uuid)> = artifact::Entity::find()
+        .select_only()
+        .columns([artifact::Column::Sha256, artifact::Column::PulpId])
+        .filter(artifact::Column::PulpDomainId.eq(domain))
+        .filter(one_of(db, artifact::Column::Sha256, digests))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// A file of a unit, as it is known.
@@ -69,7 +68,7 @@ pub(super) async fn files(db: &impl ConnectionTrait, units: &[Uuid]) -> Result<H
         return Ok(HashMap::new());
     }
     let rows = content_artifact::Entity::find()
-        .filter(one_of(db.get_database_backend(), content_artifact::Column::ContentId, units.iter().copied()))
+        .filter(one_of(db, content_artifact::Column::ContentId, units.iter().copied()))
         .all(db)
         .await?;
     let known = |row: content_artifact::Model| {
@@ -88,7 +87,7 @@ pub(super) async fn offers(db: &impl ConnectionTrait, remote: Uuid, files: &[Uui
         .select_only()
         .columns([C::ContentArtifactId, C::Url])
         .filter(C::RemoteId.eq(remote))
-        .filter(one_of(db.get_database_backend(), C::ContentArtifactId, files.iter().copied()))
+        .filter(one_of(db, C::ContentArtifactId, files.iter().copied()))
         .into_tuple()
         .all(db)
         .await?;

@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QueryFilter};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::declared::{Bytes, File, Saved, Unit};
 use super::{Parts, known, rows};
 use crate::artifacts;
-use crate::db::{WriteTx, bulk, now, rows_per_statement};
+use crate::db::{WriteTx, bulk, now, one_of};
 use crate::error::{Error, Result};
 use crate::models::{Labels, artifact, content, content_artifact, remote_artifact};
 use crate::plugin::{Content, key};
@@ -152,9 +152,9 @@ async fn save_units<C: Content>(
         }
         origins.insert(winner, if winner == id { Origin::Ours } else { Origin::Theirs });
     }
-    for ids in lost.chunks(rows_per_statement(1)) {
-        let masters = content::Entity::delete_many();
-        masters.filter(content::Column::PulpId.is_in(ids.iter().copied())).exec(&**tx).await?;
+    if !lost.is_empty() {
+        let masters = one_of(&**tx, content::Column::PulpId, lost);
+        content::Entity::delete_many().filter(masters).exec(&**tx).await?;
     }
     Ok(origins)
 }

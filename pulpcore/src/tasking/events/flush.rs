@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::{Event, lines, record};
-use crate::db::{WriteTx, rows_per_statement};
+use crate::db::{WriteTx, one_of};
 use crate::error::Result;
 use crate::models::{state, task};
 use crate::tasking::Queue;
@@ -30,22 +30,23 @@ pub(crate) async fn flush_for_ever(queue: Queue) {
 /// Writes what the tasks of this process have said.
 pub(super) async fn flush(queue: &Queue) -> Result<()> {
     let talking = lines::talking(&queue.running_here());
-    for tasks in talking.chunks(rows_per_statement(1)) {
-        let tx = queue.db.write().await?;
-        let unfinished = unfinished(&tx, tasks).await?;
-        if unfinished.len() < tasks.len() {
-            // Somebody has a task's row in hand. If that is not its end, its lines are still to be written.
-            queue.lines.notify_one();
-        }
-        let taken = lines::take(&unfinished);
-        let events = taken.iter().map(|(task, line)| line.clone().event(*task)).collect();
-        let written = write(tx, events).await;
-        if written.is_err() {
-            lines::put_back(taken);
-        }
-        written?;
-        queue.wakes.news();
+    if talking.is_empty() {
+        return Ok(());
     }
+    let tx = queue.db.write().await?;
+    let unfinished = unfinished(&tx, &talking).await?;
+    if unfinished.len() < talking.len() {
+        // Somebody has a task's row in hand. If that is not its end, its lines are still to be written.
+        queue.lines.notify_one();
+    }
+    let taken = lines::take(&unfinished);
+    let events = taken.iter().map(|(task, line)| line.clone().event(*task)).collect();
+    let written = write(tx, events).await;
+    if written.is_err() {
+        lines::put_back(taken);
+    }
+    written?;
+    queue.wakes.news();
     Ok(())
 }
 
@@ -60,7 +61,7 @@ async fn unfinished(tx: &WriteTx, tasks: &[Uuid]) -> Result<Vec<Uuid>> {
     let rows = task::Entity::find()
         .select_only()
         .column(task::Column::PulpId)
-        .filter(task::Column::PulpId.is_in(tasks.iter().copied()))
+        .filter(one_of(&**tx, task::Column::PulpId, tasks.iter().copied()))
         .filter(task::Column::State.is_in([state::RUNNING, state::CANCELING]));
     let rows = match tx.is_sqlite() {
         true => rows,

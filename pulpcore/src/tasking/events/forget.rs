@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Scope;
 use crate::app::App;
-use crate::db::{Db, WriteTx, comparable, exec, now, rows};
+use crate::db::{Db, WriteTx, comparable, exec, now, one_of, rows};
 use crate::error::{Error, Result};
 use crate::models::{state, task, task_event};
 
@@ -93,7 +93,7 @@ async fn batch(tx: &WriteTx, before: time::OffsetDateTime) -> Result<usize> {
         return Ok(0);
     }
     let count = tasks.len();
-    task_event::Entity::delete_many().filter(task_event::Column::TaskId.is_in(tasks)).exec(&**tx).await?;
+    task_event::Entity::delete_many().filter(one_of(&**tx, task_event::Column::TaskId, tasks)).exec(&**tx).await?;
     let sql = "INSERT INTO core_sequence (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = \
          CASE WHEN core_sequence.value > excluded.value THEN core_sequence.value ELSE excluded.value END";
     exec(&**tx, sql, vec![HORIZON.into(), last.into()]).await?;

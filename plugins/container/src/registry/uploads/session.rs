@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::Stream;
 use pulpcore::app::App;
 use pulpcore::artifacts;
-use pulpcore::db::{now, rows_per_statement};
+use pulpcore::db::{now, one_of};
 use pulpcore::error::Result;
 use pulpcore::models::artifact;
 use pulpcore::storage::Expected;
@@ -105,12 +105,10 @@ impl Session {
     pub(super) async fn chunks(&self, app: &App) -> Result<Option<Vec<artifact::Model>>> {
         let chunks = upload_chunk::Entity::find().filter(upload_chunk::Column::UploadId.eq(self.0.pulp_id));
         let chunks = chunks.order_by_asc(upload_chunk::Column::Offset).all(app.db.read()).await?;
-        let mut found: HashMap<Uuid, artifact::Model> = HashMap::new();
-        for some in chunks.chunks(rows_per_statement(1)) {
-            let keys = some.iter().map(|chunk| chunk.artifact_id);
-            let rows = artifact::Entity::find().filter(artifact::Column::PulpId.is_in(keys)).all(app.db.read()).await?;
-            found.extend(rows.into_iter().map(|row| (row.pulp_id, row)));
-        }
+        let db = app.db.read();
+        let these = one_of(db, artifact::Column::PulpId, chunks.iter().map(|chunk| chunk.artifact_id));
+        let found = artifact::Entity::find().filter(these).all(db).await?;
+        let found: HashMap<Uuid, artifact::Model> = found.into_iter().map(|row| (row.pulp_id, row)).collect();
         let mut artifacts = Vec::with_capacity(chunks.len());
         let mut at = 0;
         for chunk in chunks {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use crate::api::bodies::Timestamp;
 use crate::api::query::FieldSelection;
 use crate::api::reader::Reader;
 use crate::api::schema::markers::{AnyObject, Anything, Uri};
-use crate::db::rows_per_statement;
+use crate::db::one_of;
 use crate::error::Result;
 use crate::models::{created_resource, progress_report, task};
 use crate::tasking::waiting::why;
@@ -190,26 +190,25 @@ impl Beside {
         let mut beside = Self::default();
         let ids: Vec<Uuid> = rows.iter().map(|row| row.pulp_id).collect();
         let created = selection.shows("created_resources") || selection.shows("created_resource_prns");
-        for ids in ids.chunks(rows_per_statement(1)) {
-            if selection.shows("progress_reports") {
-                beside.load_reports(reader, ids).await?;
-            }
-            if selection.shows("child_tasks") {
-                beside.load_children(reader, ids).await?;
-            }
-            if created {
-                beside.load_created(reader, ids).await?;
-            }
+        if selection.shows("progress_reports") {
+            beside.load_reports(reader, &ids).await?;
+        }
+        if selection.shows("child_tasks") {
+            beside.load_children(reader, &ids).await?;
+        }
+        if created {
+            beside.load_created(reader, &ids).await?;
         }
         beside.links = resources::links(reader, beside.created.values().flatten()).await?;
         Ok(beside)
     }
 
     async fn load_reports(&mut self, reader: &Reader, tasks: &[Uuid]) -> Result<()> {
+        let db = reader.app.db.read();
         let reports = progress_report::Entity::find()
-            .filter(progress_report::Column::TaskId.is_in(tasks.iter().copied()))
+            .filter(one_of(db, progress_report::Column::TaskId, tasks.iter().copied()))
             .order_by_asc(progress_report::Column::PulpId)
-            .all(reader.app.db.read())
+            .all(db)
             .await?;
         for row in reports {
             let progress_report::Model { message, code, state, total, done, suffix, .. } = row;
@@ -225,13 +224,14 @@ impl Beside {
             pulp_id: Uuid,
             parent_task_id: Uuid,
         }
+        let db = reader.app.db.read();
         let children = task::Entity::find()
             .select_only()
             .columns([task::Column::PulpId, task::Column::ParentTaskId])
-            .filter(task::Column::ParentTaskId.is_in(tasks.iter().copied()))
+            .filter(one_of(db, task::Column::ParentTaskId, tasks.iter().copied()))
             .order_by_asc(task::Column::Seq)
             .into_model::<Child>()
-            .all(reader.app.db.read())
+            .all(db)
             .await?;
         for child in children {
             self.children.entry(child.parent_task_id).or_default().push(child.pulp_id);
@@ -240,10 +240,11 @@ impl Beside {
     }
 
     async fn load_created(&mut self, reader: &Reader, tasks: &[Uuid]) -> Result<()> {
+        let db = reader.app.db.read();
         let created = created_resource::Entity::find()
-            .filter(created_resource::Column::TaskId.is_in(tasks.iter().copied()))
+            .filter(one_of(db, created_resource::Column::TaskId, tasks.iter().copied()))
             .order_by_asc(created_resource::Column::PulpId)
-            .all(reader.app.db.read())
+            .all(db)
             .await?;
         for row in created {
             self.created.entry(row.task_id).or_default().push(row);

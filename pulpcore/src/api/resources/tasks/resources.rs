@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
+use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::api::reader::{Reader, key_of};
-use crate::db::rows_per_statement;
+use crate::db::one_of;
 use crate::error::Result;
 use crate::models::{
     artifact, content, content_guard, created_resource, distribution, domain, publication, remote, repository, task,
@@ -66,18 +66,14 @@ async fn own<E: EntityTrait>(reader: &Reader, collection: &str, ids: &[Uuid]) ->
     struct Found {
         pulp_id: Uuid,
     }
-    let mut hrefs = HashMap::new();
-    for ids in ids.chunks(rows_per_statement(1)) {
-        let found = E::find()
-            .select_only()
-            .column(key_of::<E>())
-            .filter(key_of::<E>().is_in(ids.iter().copied()))
-            .into_model::<Found>()
-            .all(reader.app.db.read())
-            .await?;
-        hrefs.extend(
-            found.into_iter().map(|row| (row.pulp_id, format!("{}{collection}/{}/", reader.root, row.pulp_id))),
-        );
-    }
-    Ok(hrefs)
+    let db = reader.app.db.read();
+    let found = E::find()
+        .select_only()
+        .column(key_of::<E>())
+        .filter(one_of(db, key_of::<E>(), ids.iter().copied()))
+        .into_model::<Found>()
+        .all(db)
+        .await?;
+    let href = |row: Found| (row.pulp_id, format!("{}{collection}/{}/", reader.root, row.pulp_id));
+    Ok(found.into_iter().map(href).collect())
 }
