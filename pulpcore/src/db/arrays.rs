@@ -7,6 +7,7 @@
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Value};
+use serde_json::Value as Json;
 use time::format_description::well_known::Rfc3339;
 
 /// That a column is one of these values, however many they are: in place of `is_in`, which binds each. A column is never one
@@ -44,11 +45,10 @@ pub fn one_of<V: Into<Value>>(
 
 /// The keys as a parameter for [`among`].
 pub(crate) fn keys(backend: DbBackend, ids: impl IntoIterator<Item = Uuid>) -> String {
-    let ids = ids.into_iter().map(|id| Some(id.simple().to_string()));
-    // An array of texts without special characters is written alike in JSON, but for its brackets.
-    match (backend, text(ids)) {
-        (DbBackend::Sqlite, text) => format!("[{}]", &text[1..text.len() - 1]),
-        (_, text) => text,
+    let ids = ids.into_iter().map(|id| id.simple().to_string());
+    match backend {
+        DbBackend::Sqlite => Json::from_iter(ids).to_string(),
+        _ => texts(ids),
     }
 }
 
@@ -70,7 +70,7 @@ fn contained(backend: DbBackend, column: &str, parameter: &str, of: &str) -> Str
 fn document(values: &[Value]) -> Option<Array> {
     let key = |value: &Value| if let Value::Uuid(Some(id)) = value { Some(id.simple().to_string()) } else { None };
     let text = |value: &Value| if let Value::String(Some(text)) = value { Some(text.clone()) } else { None };
-    let all = |of, texts: Option<Vec<String>>| Some(Array { of, text: serde_json::to_string(&texts?).ok()? });
+    let all = |of, texts: Option<Vec<String>>| texts.map(|texts| Array { of, text: Json::from(texts).to_string() });
     all("uuid", values.iter().map(key).collect()).or_else(|| all("text", values.iter().map(text).collect()))
 }
 
