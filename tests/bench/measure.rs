@@ -38,7 +38,7 @@ use self::lab::{Database, Lab};
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 100)]
 struct Args {
     /// What to measure
-    #[arg(value_enum, required_unless_present = "download")]
+    #[arg(value_enum, required = true)]
     subjects: Vec<Subject>,
     /// How often each figure is measured; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,11 +53,8 @@ struct Args {
     #[arg(long)]
     check: bool,
     /// The server to measure
-    #[arg(long, value_name = "PROGRAM", hide = true, default_value = "pulp-server")]
+    #[arg(long, value_name = "PROGRAM", hide = true)]
     server: PathBuf,
-    /// Only read the small files of a fixture's folder, and print how long that took
-    #[arg(long, value_name = "URL", hide = true)]
-    download: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -98,11 +95,7 @@ impl Choice {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let measured = match &args.download {
-        Some(folder) => sync::download(folder).await.map(|()| true),
-        None => measure(&args).await,
-    };
-    match measured {
+    match measure(&args).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) if args.check => ExitCode::from(2),
         Ok(false) => ExitCode::SUCCESS,
