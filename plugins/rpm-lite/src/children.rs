@@ -95,6 +95,9 @@ async fn packages_by_nevra(
     wanted: &BTreeSet<Nevra>,
 ) -> Result<Vec<Uuid>> {
     use package::Column as C;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<(Uuid, String, String, String, String, String)> = Package::find()
         .select_only()
         .columns([C::ContentPtrId, C::Name, C::Epoch, C::Version, C::Release, C::Arch])
@@ -115,6 +118,9 @@ async fn modules_by_nsvca(
     wanted: &BTreeSet<Nsvca>,
 ) -> Result<Vec<Uuid>> {
     use modulemd::Column as C;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<(Uuid, String, String, String, String, String)> = Modulemd::find()
         .select_only()
         .columns([C::ContentPtrId, C::Name, C::Stream, C::Version, C::Context, C::Arch])
@@ -153,6 +159,9 @@ async fn groups_by_id(
     within: SelectStatement,
     ids: BTreeSet<String>,
 ) -> Result<Vec<package_group::Model>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let select = PackageGroup::find().filter(one_of(db, package_group::Column::Id, ids));
     Ok(select.filter(package_group::Column::ContentPtrId.in_subquery(within)).all(db).await?)
 }

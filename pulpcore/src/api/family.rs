@@ -109,6 +109,9 @@ pub(crate) fn column<M: Master>(name: &str) -> M::Column {
 
 /// Rows of one type as clients read them, as JSON: identity, core's fields, the plugin's.
 async fn render<M: View>(reader: &Reader, noun: &Noun, rows: Vec<Whole<M>>) -> Result<Vec<Box<RawValue>>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let (rows, details): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let bodies = M::read(reader, &rows).await?;
     let mut beside = M::read_beside(reader, noun, &rows).await?;

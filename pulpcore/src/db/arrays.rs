@@ -10,8 +10,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Value};
 use serde_json::Value as Json;
 use time::format_description::well_known::Rfc3339;
 
-/// That a column is one of these values, however many they are: in place of `is_in`, which binds each. A column is never one
-/// of none.
+/// That a column is one of these values: in place of `is_in`, which binds each. Keys and texts may be as many as there are;
+/// numbers, only on PostgreSQL. A column is never one of none; whoever may have none spares himself the question.
 ///
 /// ```
 /// use pulpcore::db::one_of;

@@ -120,6 +120,7 @@ fn copied_units(cx: &TaskCx, copied: &Copied) -> Vec<SelectStatement> {
     }
 }
 
+/// Selections of some units: these keys go to the database again with each page that is read of them.
 fn some(cx: &TaskCx, units: &[Uuid]) -> Vec<SelectStatement> {
     let select = |units: &[Uuid]| {
         let some = one_of(cx.db().read(), content::Column::PulpId, units.iter().copied());

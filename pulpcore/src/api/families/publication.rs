@@ -81,13 +81,10 @@ impl View for publication::Entity {
 
     async fn read(reader: &Reader, rows: &[publication::Model]) -> Result<Vec<Body>> {
         let versions = reader.version_hrefs(rows.iter().map(|row| row.repository_version_id)).await?;
+        let db = reader.app.db.read();
         let serving = distribution::Entity::find()
-            .filter(one_of(
-                reader.app.db.read(),
-                distribution::Column::PublicationId,
-                rows.iter().map(|row| row.pulp_id),
-            ))
-            .all(reader.app.db.read())
+            .filter(one_of(db, distribution::Column::PublicationId, rows.iter().map(|row| row.pulp_id)))
+            .all(db)
             .await?;
         let mut distributions: HashMap<Uuid, Vec<String>> = HashMap::new();
         for row in serving {

@@ -266,6 +266,9 @@ pub(crate) async fn returns(cx: &TaskCx, version: &repository_version::Model) ->
 }
 
 async fn render(reader: &Reader, rows: &[repository_version::Model]) -> Result<Vec<Map<String, Value>>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = || rows.iter().map(|row| row.pulp_id);
     let hrefs = reader.version_hrefs(ids().chain(rows.iter().filter_map(|row| row.base_version_id))).await?;
     let mut summaries: HashMap<Uuid, Vec<counts::Model>> = HashMap::new();

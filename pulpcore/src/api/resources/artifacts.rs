@@ -291,6 +291,9 @@ pub(super) async fn sweep(app: &App, since: OffsetDateTime) -> Result<u64> {
     let mut removed = 0;
     for first in 0..=u8::MAX {
         let mut stray = app.storage.untouched(first, since).await?;
+        if stray.is_empty() {
+            continue;
+        }
         let used = used(app, &stray).await?;
         stray.retain(|file| !used.contains(file));
         removed += remove_files(app, stray).await?;

@@ -169,6 +169,9 @@ async fn render(
     rows: &[task_group::Model],
     selection: &FieldSelection,
 ) -> Result<Vec<Map<String, Value>>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.pulp_id).collect();
     let counts = counts(reader, &ids).await?;
     let mut reports = match selection.shows("group_progress_reports") {

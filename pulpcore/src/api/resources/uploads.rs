@@ -406,6 +406,9 @@ pub(crate) async fn commit(cx: &TaskCx, id: Uuid, sha256: Option<&str>) -> Resul
 pub(crate) async fn sweep(app: &App) -> Result<usize> {
     // Listed before the rows are read: an upload's row is older than its first byte.
     let mut stray: HashSet<Uuid> = app.storage.uploads().await?.into_iter().collect();
+    if stray.is_empty() {
+        return Ok(0);
+    }
     let db = app.db.read();
     let known = upload::Entity::find().filter(one_of(db, upload::Column::PulpId, stray.iter().copied()));
     for row in known.all(db).await? {

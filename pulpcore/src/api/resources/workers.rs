@@ -113,6 +113,9 @@ fn online(backend: DbBackend) -> SimpleExpr {
 }
 
 async fn render(reader: &Reader, rows: &[app_status::Model]) -> Result<Vec<Map<String, Value>>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let db = reader.app.db.read();
     let running = task::Entity::find()
         .filter(one_of(db, task::Column::WorkerId, rows.iter().map(|row| row.pulp_id)))

@@ -140,6 +140,9 @@ pub(super) async fn render(reader: &Reader, rows: &[task::Model], wanted: &Wante
         Wanted::Fields(selection) => (selection, selection.shows(waiting::FIELD)),
         Wanted::Page(selection) => (selection, selection.names(waiting::FIELD)),
     };
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut beside = Beside::load(reader, rows, selection).await?;
     if waiting {
         let found = why(&reader.app.db, rows).await?.into_iter();
