@@ -9,8 +9,9 @@ fill() {
     for version in 1 2; do
         for name in "${species[@]}"; do spec "$name" "$version" > "specs/$name-$version.spec"; done
     done
-    # Two builds at once would both make the database that they find missing.
+    # Two builds at once would both make what they find missing, and the later one would fail: the database, the folders.
     rpm --initdb
+    mkdir -p top/{BUILD,BUILDROOT,RPMS/noarch,SOURCES,SPECS,SRPMS}
     printf '%s\n' specs/*.spec | xargs -P 2 -n 1 rpmbuild --quiet -bb --define "_topdir $PWD/top" \
         --define '_binary_payload w1.gzdio' --define '_build_id_links none'
     for name in "${species[@]}"; do
