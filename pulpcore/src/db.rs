@@ -10,6 +10,8 @@ mod away;
 pub mod bulk;
 mod changes;
 mod deadlock;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::sync::Arc;
@@ -61,10 +63,29 @@ pub struct DbConfig {
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: DatabaseConnection,
-    /// SQLite's one connection that writes, and whose turn it is.
-    writer: Option<(DatabaseConnection, Arc<Mutex<()>>)>,
+    /// SQLite's one connection that writes.
+    writer: Option<Writer>,
     /// What changes of what distributions serve.
     changes: Changes,
+}
+
+/// The one connection that writes to SQLite.
+#[derive(Clone, Debug)]
+struct Writer {
+    connection: DatabaseConnection,
+    /// Whose turn it is, and how the connection commits.
+    turn: Arc<Mutex<Commits>>,
+    /// Whether any commit waits for the disk.
+    durable: bool,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commits {
+    /// The disk.
+    Durable,
+    /// Nothing; the next durable one waits for this one as well.
+    Relaxed,
 }
 
 impl Db {
@@ -98,7 +119,9 @@ impl Db {
             options.map_sqlx_sqlite_opts(move |o| sqlite_options(o, durable, READER_CACHE));
             // Each connection to memory has a database of its own.
             let pool = if in_memory { writer.clone() } else { Database::connect(options).await? };
-            return Ok(Self { pool, writer: Some((writer, Arc::default())), changes: Changes::new(false) });
+            let turn = Arc::new(Mutex::new(Commits::Durable));
+            let writer = Some(Writer { connection: writer, turn, durable });
+            return Ok(Self { pool, writer, changes: Changes::new(false) });
         }
         #[cfg(feature = "postgres")]
         if postgres {
@@ -134,14 +157,35 @@ impl Db {
 
     /// Begins a transaction that writes. On SQLite it waits for its turn: never await the network while holding it.
     pub async fn write(&self) -> Result<WriteTx> {
-        let Some((writer, turn)) = &self.writer else {
+        self.begin(Commits::Durable).await
+    }
+
+    /// The same for what may be done again after a power cut: a commit that does not wait for the disk. It is on the disk
+    /// with the next one of [`Self::write`] at the latest, and never without those before it. (PostgreSQL may lose the
+    /// last second of such commits when it crashes.)
+    pub async fn write_relaxed(&self) -> Result<WriteTx> {
+        self.begin(Commits::Relaxed).await
+    }
+
+    async fn begin(&self, commits: Commits) -> Result<WriteTx> {
+        let Some(Writer { connection, turn, durable }) = &self.writer else {
             let tx = self.pool.begin_with_options(TransactionOptions::default()).await?;
+            if commits == Commits::Relaxed {
+                tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+            }
             return Ok(WriteTx::new(tx, self.changes.clone(), None));
         };
-        let turn = Arc::clone(turn).lock_owned().await;
+        let mut turn = Arc::clone(turn).lock_owned().await;
+        if *durable && *turn != commits {
+            // Whoever is dropped in between leaves behind that it may be relaxed.
+            *turn = Commits::Relaxed;
+            let level = if commits == Commits::Durable { "FULL" } else { "NORMAL" };
+            connection.execute_unprepared(&format!("PRAGMA synchronous = {level}")).await?;
+            *turn = commits;
+        }
         let mode = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        Ok(WriteTx::new(writer.begin_with_options(options).await?, self.changes.clone(), Some(turn)))
+        Ok(WriteTx::new(connection.begin_with_options(options).await?, self.changes.clone(), Some(turn)))
     }
 
     /// What changes of what distributions serve.
@@ -161,7 +205,7 @@ impl Db {
 
     /// How many connections are open, and how many of them nobody uses at the moment.
     pub(crate) fn connections(&self) -> Connections {
-        let pools = self.writer.iter().map(|(writer, _)| writer).chain([&self.pool]);
+        let pools = self.writer.iter().map(|writer| &writer.connection).chain([&self.pool]);
         let mut sum = Connections::default();
         for pool in pools {
             let (open, idle) = match pool.get_database_backend() {
@@ -185,8 +229,8 @@ impl Db {
 
     /// Closes all connections.
     pub async fn close(self) -> Result<()> {
-        if let Some((writer, _)) = self.writer {
-            writer.close().await?;
+        if let Some(writer) = self.writer {
+            writer.connection.close().await?;
         }
         Ok(self.pool.close().await?)
     }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::OwnedMutexGuard;
 
+use super::Commits;
 use super::changes::{Change, Changes};
 use crate::error::{Error, Result};
 
@@ -17,11 +18,11 @@ use crate::error::{Error, Result};
 pub struct WriteTx {
     writing: Writing,
     changes: Changes,
-    turn: Option<OwnedMutexGuard<()>>,
+    turn: Option<OwnedMutexGuard<Commits>>,
 }
 
 impl WriteTx {
-    pub(super) fn new(tx: DatabaseTransaction, changes: Changes, turn: Option<OwnedMutexGuard<()>>) -> Self {
+    pub(super) fn new(tx: DatabaseTransaction, changes: Changes, turn: Option<OwnedMutexGuard<Commits>>) -> Self {
         let writing = Writing { tx, touched: AtomicU8::new(0), said: Mutex::default() };
         Self { writing, changes, turn }
     }

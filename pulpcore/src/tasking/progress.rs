@@ -107,7 +107,7 @@ impl Progress {
             suffix: None,
         };
         let event = Event::new(self.task, PROGRESS, said(&row));
-        let tx = self.queue.db.write().await?;
+        let tx = self.queue.db.write_relaxed().await?;
         // Nothing comes after a task's last state.
         ensure_unfinished(&tx, self.task).await?;
         progress_report::Entity::insert(row.into_active_model().reset_all())

@@ -27,7 +27,7 @@ pub(super) async fn resolve<C: Content>(
     }
     let here: Vec<Uuid> = units.iter().filter_map(|unit| unit.id).collect();
     if !here.is_empty() {
-        let tx = parts.cx.db().write().await?;
+        let tx = parts.cx.db().write_relaxed().await?;
         let columns = (content::Column::PulpId, content::Column::TimestampOfInterest);
         rows::touch::<content::Entity>(&*tx, columns, &here).await?;
         tx.commit().await?;
@@ -94,7 +94,7 @@ async fn find_bytes<M>(parts: &Parts, units: &mut [Unit<M>]) -> Result<()> {
         }
     }
     let ids: Vec<Uuid> = stored.into_values().collect();
-    let tx = parts.cx.db().write().await?;
+    let tx = parts.cx.db().write_relaxed().await?;
     let columns = (artifact::Column::PulpId, artifact::Column::TimestampOfInterest);
     rows::touch::<artifact::Entity>(&*tx, columns, &ids).await?;
     tx.commit().await

@@ -30,7 +30,8 @@ pub(super) async fn save<C: Content>(
     let kept = take(&mut units, |bytes| if let Bytes::Kept(kept) = bytes { Ok(*kept) } else { Err(bytes) });
     let downloaded = i64::try_from(kept.len()).unwrap_or(i64::MAX);
 
-    let tx = parts.cx.db().write().await?;
+    // The version is committed durably, and with it what it is made of.
+    let tx = parts.cx.db().write_relaxed().await?;
     save_artifacts(&tx, parts, &mut units, kept).await?;
     let new = save_units::<C>(&tx, parts, &mut units).await?;
     save_files(&tx, &mut units, &new).await?;

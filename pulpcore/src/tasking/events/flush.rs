@@ -33,7 +33,7 @@ pub(super) async fn flush(queue: &Queue) -> Result<()> {
     if talking.is_empty() {
         return Ok(());
     }
-    let tx = queue.db.write().await?;
+    let tx = queue.db.write_relaxed().await?;
     let unfinished = unfinished(&tx, &talking).await?;
     if unfinished.len() < talking.len() {
         // Somebody has a task's row in hand. If that is not its end, its lines are still to be written.
