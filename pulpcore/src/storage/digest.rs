@@ -139,14 +139,14 @@ impl Digests {
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
+}
 
-    /// Takes over what `other` has.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            if theirs.is_some() {
-                *mine = theirs;
-            }
-        }
+/// The digests of hashers that saw the same body.
+impl FromIterator<Hasher> for Digests {
+    fn from_iter<I: IntoIterator<Item = Hasher>>(hashers: I) -> Self {
+        let mut digests = Self::default();
+        hashers.into_iter().for_each(|hasher| hasher.finish_into(&mut digests));
+        digests
     }
 }
 
@@ -177,6 +177,11 @@ impl Hasher {
         Self { size: 0, states }
     }
 
+    /// One hasher an algorithm: what they cost differs too much, and from processor to processor, to share it out.
+    pub(super) fn each(algorithms: &[Algorithm]) -> impl Iterator<Item = Self> {
+        algorithms.iter().map(|algorithm| Self::new(&[*algorithm]))
+    }
+
     /// Adds the next bytes of the body.
     pub fn update(&mut self, bytes: &[u8]) {
         // In pieces that stay in the processor's nearest cache while one algorithm after the other reads them.
@@ -193,14 +198,32 @@ impl Hasher {
 
     /// How many bytes there were, and their digests.
     pub fn finish(self) -> (u64, Digests) {
-        let mut digests = Digests::default();
+        let (size, mut digests) = (self.size, Digests::default());
+        self.finish_into(&mut digests);
+        (size, digests)
+    }
+
+    fn finish_into(self, digests: &mut Digests) {
         for (algorithm, state) in self.states {
             digests.0[algorithm as usize] = Some(match state {
-                State::Md5(md5) => hex::encode(md5.finalize()),
-                State::Aws(context) => hex::encode(context.finish()),
+                State::Md5(md5) => hex_of(&md5.finalize()),
+                State::Aws(context) => hex_of(context.finish().as_ref()),
             });
         }
-        (self.size, digests)
+    }
+}
+
+/// Bytes as hexadecimal digits. (`hex::encode` collects them one by one, which a sync of many small files feels.)
+fn hex_of(bytes: &[u8]) -> String {
+    let mut digits = vec![0; 2 * bytes.len()];
+    hex::encode_to_slice(bytes, &mut digits).expect("there is room for two digits a byte");
+    String::from_utf8(digits).expect("digits are text")
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithms = self.states.iter().map(|(algorithm, _)| algorithm);
+        f.debug_struct("Hasher").field("size", &self.size).field("algorithms", &algorithms.collect::<Vec<_>>()).finish()
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
 use object_store::local::LocalFileSystem;
+use uuid::Uuid;
 
 use super::barrier::Barrier;
 use super::digest::{Algorithm, Digests, Hasher};
@@ -21,7 +22,10 @@ use super::direct::Direct;
 use super::parts::{self, is_at};
 use super::read::{self, Reading};
 use super::receive::{Body, Received};
-use super::spool::Spool;
+use super::running::{self, Running};
+use super::spool::{Spool, Spooled};
+#[cfg(target_os = "linux")]
+use super::unnamed;
 use super::{ARTIFACTS, Hold, Kept, Usage, artifact_path, blocking, is_absent, is_artifact_name, not_found};
 use crate::error::{Error, Result};
 
@@ -37,6 +41,7 @@ pub(super) struct Folder {
     /// open when it happened.
     artifacts: Arc<File>,
     root: PathBuf,
+    running: Running,
 }
 
 /// One of those who are keeping something.
@@ -75,7 +80,13 @@ impl Folder {
             keeping: AtomicUsize::new(0),
             artifacts: Arc::new(artifacts),
             root: root.to_owned(),
+            running: Running::default(),
         })
+    }
+
+    /// The uploads that are hashed while they come.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
     }
 
     pub(super) fn durable(&self) -> bool {
@@ -112,39 +123,44 @@ impl Folder {
     fn name(&self, spool: &Arc<Spool>, received: Received, sync: bool) -> io::Result<(Kept, bool)> {
         let Received { size, digests, body } = received;
         let path = artifact_path(digests.sha256());
-        let target = self.local(&path).ok_or(ErrorKind::InvalidInput)?;
-        let mut made = false;
+        let target = self.root.join(&path);
         let mut hold = Hold::default();
-        if let Some(there) = present(&target, size, digests.sha256())? {
-            // Whoever named it may not have made it durable yet.
-            if sync {
-                there.sync_all()?;
+        let made = match self.create(&path, &body, sync) {
+            Ok(made) => made,
+            // It is there already, or it takes a temporary name first.
+            Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Unsupported) => {
+                if let Some(there) = present(&target, size, digests.sha256())? {
+                    // Whoever named it may not have made it durable yet.
+                    if sync {
+                        there.sync_all()?;
+                    }
+                    hold = Hold::of(there);
+                    false
+                } else {
+                    // Should another process name the same content in this moment, one replaces the other by its equal.
+                    spooled(spool, body, sync)?.move_to(&target, sync)?
+                }
             }
-            hold = Hold::of(there);
-        } else {
-            let spooled = match body {
-                Body::Memory(bytes) => {
-                    let (mut file, spooled) = spool.create()?;
-                    file.write_all(&bytes)?;
-                    if sync {
-                        file.sync_all()?;
-                    }
-                    spooled
-                }
-                Body::Spooled(spooled) => {
-                    if sync {
-                        File::open(spooled.path())?.sync_all()?;
-                    }
-                    spooled
-                }
-            };
-            // Should another process name the same content in this moment, one replaces the other by its equal.
-            made = spooled.move_to(&target, sync)?;
-        }
+            Err(error) => return Err(error),
+        };
         if sync && let Some(folder) = target.parent() {
             File::open(folder)?.sync_all()?;
         }
         Ok((Kept { path, size, digests, hold }, made))
+    }
+
+    /// Makes the file of a body in memory, if there is none of its name; says whether a folder had to be made for it.
+    #[cfg(target_os = "linux")]
+    fn create(&self, path: &str, body: &Body, sync: bool) -> io::Result<bool> {
+        match (body, path.split_once('/')) {
+            (Body::Memory(bytes), Some((_, below))) => unnamed::create(&self.artifacts, below, bytes, sync),
+            _ => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn create(&self, _: &str, _: &Body, _: bool) -> io::Result<bool> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     /// Gives a file that lies in this folder, hashed and locked, its name as an artifact.
@@ -248,8 +264,14 @@ impl Folder {
         .await
     }
 
+    /// Removes what lies here of an upload.
+    pub(super) async fn discard(&self, upload: Uuid) -> Result<()> {
+        let Some(file) = self.local(&parts::upload_path(upload)) else { return Ok(()) };
+        blocking(move || remove(&file).and_then(|()| remove(&running::beside(&file)))).await
+    }
+
     /// The uploads of which bytes lie here.
-    pub(super) async fn uploads(&self) -> Result<Vec<uuid::Uuid>> {
+    pub(super) async fn uploads(&self) -> Result<Vec<Uuid>> {
         let root = self.root.clone();
         blocking(move || parts::in_folder(&root)).await
     }
@@ -307,6 +329,22 @@ fn shares<T>(mut batch: Vec<T>) -> Vec<Vec<T>> {
     }
     shares.push(batch);
     shares
+}
+
+/// A body as a temporary file.
+fn spooled(spool: &Spool, body: Body, sync: bool) -> io::Result<Spooled> {
+    let (file, spooled) = match body {
+        Body::Memory(bytes) => {
+            let (mut file, spooled) = spool.create()?;
+            file.write_all(&bytes)?;
+            (file, spooled)
+        }
+        Body::Spooled(spooled) => (File::open(spooled.path())?, spooled),
+    };
+    if sync {
+        file.sync_all()?;
+    }
+    Ok(spooled)
 }
 
 /// The artifact if it is there already, whole, locked so that nobody removes it meanwhile. A name may survive a power cut

@@ -26,10 +26,13 @@ mod read;
 mod receive;
 mod remote;
 mod room;
+mod running;
 mod send;
 mod spool;
 #[cfg(test)]
 mod tests;
+#[cfg(target_os = "linux")]
+mod unnamed;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -55,7 +58,7 @@ pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
-use self::{cloud::Cloud, folder::Folder, remote::Remote, spool::Spool};
+use self::{cloud::Cloud, folder::Folder, receive::Lanes, remote::Remote, spool::Spool};
 use crate::error::{Error, Result};
 use crate::settings::StorageSettings;
 
@@ -371,7 +374,6 @@ impl Storage {
     ///
     /// With `replaces` there is something in that place already: then the part is verified before it goes there. A new
     /// part that is not what was promised leaves garbage in its place; it counts only once the caller has recorded it.
-    /// The SHA-256 digest is always among those that are returned.
     ///
     /// # Errors
     ///
@@ -383,15 +385,26 @@ impl Storage {
         replaces: bool,
         stream: S,
         expected: &Expected,
-    ) -> Result<(Part, Digests), ReceiveError>
+    ) -> Result<Part, ReceiveError>
     where
         S: Stream<Item = Result<Bytes>> + Send,
     {
-        let spool = &self.0.spool;
         match &self.0.backend {
-            Backend::Folder(folder) => parts::place(folder, spool, upload, offset, replaces, stream, expected).await,
-            Backend::Remote(remote) => parts::put(remote, spool, upload, offset, stream, expected).await,
+            Backend::Folder(folder) => parts::place(folder, &self.0, upload, offset, replaces, stream, expected).await,
+            Backend::Remote(remote) => parts::put(remote, &self.0.spool, upload, offset, stream, expected).await,
         }
+    }
+
+    /// Reads a part back, to verify what was promised of it only after it had come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`].
+    pub async fn verify_part(&self, part: &Part, expected: &Expected) -> Result<(), ReceiveError> {
+        let from = if self.is_remote() { 0 } else { part.offset };
+        let body = self.read(&part.path, Some(from..from + part.size)).await?.body;
+        let (size, hashers) = receive::through(Lanes::hashing(&[], expected), body, expected).await?;
+        expected.verify(size, &hashers.into_iter().collect())
     }
 
     /// Puts the parts of an upload together, verifies the whole and keeps it. What was promised must include the size and
@@ -418,7 +431,7 @@ impl Storage {
     /// [`Error::Internal`] if the storage fails.
     pub async fn discard_upload(&self, upload: Uuid) -> Result<()> {
         match &self.0.backend {
-            Backend::Folder(folder) => folder.delete(&[parts::upload_path(upload)]).await,
+            Backend::Folder(folder) => folder.discard(upload).await,
             Backend::Remote(remote) => remote.discard(upload).await,
         }
     }

@@ -1,8 +1,8 @@
 //! Bodies that come in parts, in any order: chunked uploads.
 //!
-//! In a folder the parts of an upload are written to their places in one file, which is hashed once, when it is whole, and
-//! then renamed: no byte is written twice. In an object store each part is an object, and the parts are read back in
-//! order.
+//! In a folder the parts of an upload are written to their places in one file, which is hashed once, while parts come in
+//! order (see [`super::running`]) or when it is whole, and then renamed: no byte is written twice. In an object store each
+//! part is an object, and the parts are read back in order.
 //!
 //! A file that is being hashed must not change, although whoever sends a part may hold it open. So each block of a part
 //! is written under a shared lock, after a look whether the file still lies where the upload's parts belong; it is
@@ -11,6 +11,8 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -19,13 +21,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use uuid::Uuid;
 
 use super::folder::Folder;
 use super::receive::{self, Expected, Lanes, ReceiveError, Received};
 use super::remote::Remote;
+use super::running::{self, Turn};
 use super::spool::Spool;
-use super::{Algorithm, Digests, Kept, blocking};
+use super::{Algorithm, Hasher, Inner, Kept, blocking};
 use crate::error::{Error, Result};
 
 /// Where parts lie in a storage.
@@ -65,16 +70,24 @@ fn check_cover(parts: &[Part], size: u64) -> Result<()> {
 pub(super) struct Place {
     file: File,
     path: PathBuf,
+    from: u64,
     at: u64,
 }
 
 impl Place {
-    fn open(path: PathBuf, at: u64) -> io::Result<Self> {
+    /// Opens the file of an upload, and says whether it was made.
+    fn open(path: PathBuf, at: u64) -> io::Result<(Self, bool)> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-        Ok(Self { file, path, at })
+        let mut options = OpenOptions::new();
+        let (file, made) = match options.write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (options.create_new(false).create(true).truncate(false).open(&path)?, false)
+            }
+            file => (file?, true),
+        };
+        Ok((Self { file, path, from: at, at }, made))
     }
 
     pub(super) fn write(&mut self, block: &[u8]) -> io::Result<()> {
@@ -96,6 +109,15 @@ impl Place {
         self.at += block.len() as u64;
         written
     }
+
+    /// Closes the place of a part that is written, and has the disk begin with it: the commit will wait for that.
+    pub(super) fn close(self) {
+        #[cfg(target_os = "linux")]
+        if let Some(length) = NonZeroU64::new(self.at - self.from) {
+            // What is not on the disk yet cannot be dropped from memory as advised, so it is begun to be written.
+            let _ = rustix::fs::fadvise(&self.file, self.from, Some(length), Advice::DontNeed);
+        }
+    }
 }
 
 /// Whether an open file is what lies at a path.
@@ -112,28 +134,56 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// that is not what was promised.
 pub(super) async fn place<S>(
     folder: &Folder,
-    spool: &Arc<Spool>,
+    storage: &Inner,
     upload: Uuid,
     offset: u64,
     replaces: bool,
     stream: S,
     expected: &Expected,
-) -> Result<(Part, Digests), ReceiveError>
+) -> Result<Part, ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
     let path = upload_path(upload);
-    let target = folder.local(&path).ok_or_else(super::not_found)?;
-    let opened = blocking(move || Place::open(target, offset)).await?;
-    let (size, digests) = if replaces {
-        let received = receive::receive(spool, &[Algorithm::Sha256], stream, expected).await?;
+    let (place, turn) = open(folder, storage, upload, offset, replaces).await?;
+    let size = if replaces {
+        let received = receive::receive(&storage.spool, &[], stream, expected).await?;
         let verified = received.read().await?.body;
-        let (size, _) = receive::through(Lanes::placing(opened, &[]), verified, &Expected::default()).await?;
-        (size, received.digests)
+        receive::through(Lanes::placing(place, []), verified, &Expected::default()).await?.0
     } else {
-        receive::through(Lanes::placing(opened, &[Algorithm::Sha256]), stream, expected).await?
+        let promised: Vec<_> = expected.digests.iter().map(|(algorithm, _)| algorithm).collect();
+        let (turn, running) = turn.unzip();
+        let lanes = Lanes::placing(place, Hasher::each(&promised).chain(running.into_iter().flatten()));
+        let (size, mut hashers) = receive::through(lanes, stream, expected).await?;
+        let running = hashers.split_off(promised.len());
+        expected.verify(size, &hashers.into_iter().collect())?;
+        if let Some(turn) = turn {
+            turn.done(size, running);
+        }
+        size
     };
-    Ok((Part { path, offset, size }, digests))
+    Ok(Part { path, offset, size })
+}
+
+/// Opens the place of a part, with the hashers that it continues, if it does. All else is written beside a mark.
+async fn open<'a>(
+    folder: &'a Folder,
+    storage: &Inner,
+    upload: Uuid,
+    offset: u64,
+    replaces: bool,
+) -> Result<(Place, Option<(Turn<'a>, Vec<Hasher>)>)> {
+    let target = folder.local(&upload_path(upload)).ok_or_else(super::not_found)?;
+    let opened = target.clone();
+    let (place, made) = blocking(move || Place::open(opened, offset)).await?;
+    if made {
+        folder.running().begin(upload, &storage.algorithms);
+    }
+    let turn = folder.running().turn(upload, offset).filter(|_| !replaces);
+    if turn.is_none() {
+        blocking(move || running::mark(&target)).await?;
+    }
+    Ok((place, turn))
 }
 
 /// Receives a part as an object of its own.
@@ -144,17 +194,17 @@ pub(super) async fn put<S>(
     offset: u64,
     stream: S,
     expected: &Expected,
-) -> Result<(Part, Digests), ReceiveError>
+) -> Result<Part, ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
     let path = format!("{}/{}", upload_path(upload), Uuid::now_v7());
-    let Received { size, digests, body } = receive::receive(spool, &[Algorithm::Sha256], stream, expected).await?;
+    let Received { size, body, .. } = receive::receive(spool, &[], stream, expected).await?;
     remote.store(&path, size, body).await?;
-    Ok((Part { path, offset, size }, digests))
+    Ok(Part { path, offset, size })
 }
 
-/// Hashes an upload's file and gives it its name as an artifact.
+/// Gives an upload's file its name as an artifact, hashed while it came or now.
 pub(super) async fn name(
     folder: &Arc<Folder>,
     algorithms: &[Algorithm],
@@ -168,17 +218,16 @@ pub(super) async fn name(
     // A commit that was cut off between naming the file and saying so in the database left it under its name.
     let named = folder.local(&super::artifact_path(expected.digests.sha256()));
     let empty = size == 0;
-    let (file, source) = blocking(move || {
+    let (file, source, marked) = blocking(move || {
         if empty {
             Place::open(source.clone(), 0)?;
         }
-        match open_locked(&source)? {
-            Some(file) => Ok(Some((file, source))),
-            None => match named {
-                Some(named) => Ok(open_locked(&named)?.map(|file| (file, named))),
-                None => Ok(None),
-            },
+        if let Some(file) = open_locked(&source)? {
+            let marked = running::is_marked(&source)?;
+            return Ok(Some((file, source, marked)));
         }
+        let Some(named) = named else { return Ok(None) };
+        Ok(open_locked(&named)?.map(|file| (file, named, true)))
     })
     .await?
     .ok_or_else(incomplete)?;
@@ -187,9 +236,15 @@ pub(super) async fn name(
         (file.try_clone().map_err(Error::from)?, file.try_clone().map_err(Error::from)?, folder.durable());
     // The disk writes while the processor hashes.
     let synced = tokio::task::spawn_blocking(move || if durable { syncer.sync_data() } else { Ok(()) });
-    let hashed = receive::through(Lanes::hashing(algorithms, expected), blocks(reader), expected).await;
+    let hashed = match folder.running().take(upload, size).filter(|digests| !marked && expected.covers(digests)) {
+        Some(digests) => Ok((size, digests)),
+        None => receive::through(Lanes::hashing(algorithms, expected), blocks(reader), expected)
+            .await
+            .map(|(size, hashers)| (size, hashers.into_iter().collect())),
+    };
     super::joined(synced.await)?;
-    let (_, digests) = hashed?;
+    let (actual, digests) = hashed?;
+    expected.verify(actual, &digests)?;
     let digests = receive::only(algorithms, digests);
     Ok(folder.adopt(file, source, size, digests).await?)
 }
@@ -266,8 +321,12 @@ pub(super) fn in_folder(root: &Path) -> io::Result<Vec<Uuid>> {
     };
     let mut uploads = Vec::new();
     for entry in entries {
-        uploads.extend(entry?.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok()));
+        // A file, or the mark beside one.
+        let path = PathBuf::from(entry?.file_name());
+        uploads.extend(path.file_stem().and_then(|name| Uuid::parse_str(name.to_str()?).ok()));
     }
+    uploads.sort_unstable();
+    uploads.dedup();
     Ok(uploads)
 }
 

@@ -199,6 +199,11 @@ impl Expected {
         }
     }
 
+    /// Whether digests say all that is to be verified.
+    pub(super) fn covers(&self, digests: &Digests) -> bool {
+        self.digests.iter().all(|(algorithm, _)| digests.get(algorithm).is_some())
+    }
+
     /// Whether a whole body is what was promised.
     pub(crate) fn verify(&self, size: u64, digests: &Digests) -> Result<(), ReceiveError> {
         if let Some(expected) = self.size
@@ -240,8 +245,13 @@ async fn spool_at_once(spool: &Arc<Spool>, algorithms: Vec<Algorithm>, body: Byt
     .await
 }
 
-/// Sends a body through lanes, block by block, and verifies what was promised.
-pub(super) async fn through<S>(mut lanes: Lanes, stream: S, expected: &Expected) -> Result<(u64, Digests), ReceiveError>
+/// Sends a body through lanes, block by block, while it is acceptable. Its length and the lanes' hashers come out; to
+/// verify them is up to the caller.
+pub(super) async fn through<S>(
+    mut lanes: Lanes,
+    stream: S,
+    expected: &Expected,
+) -> Result<(u64, Vec<Hasher>), ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
@@ -266,9 +276,7 @@ where
     if !pending.is_empty() {
         lanes.push(pending.freeze()).await?;
     }
-    let digests = lanes.finish().await?;
-    expected.verify(size, &digests)?;
-    Ok((size, digests))
+    Ok((size, lanes.finish().await?))
 }
 
 /// Blocks on their way to the disk and through the hashers.
@@ -282,7 +290,7 @@ impl Pipeline {
     async fn start(spool: &Arc<Spool>, algorithms: &[Algorithm]) -> Result<Self> {
         let spool = Arc::clone(spool);
         let (file, spooled) = blocking(move || spool.create()).await?;
-        Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), algorithms) })
+        Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), Hasher::each(algorithms)) })
     }
 
     async fn push(&mut self, block: Bytes) -> Result<()> {
@@ -292,7 +300,7 @@ impl Pipeline {
     /// Takes the last block and waits for everything.
     async fn finish(mut self, rest: Bytes) -> Result<(Digests, Body)> {
         self.lanes.push(rest).await?;
-        Ok((self.lanes.finish().await?, Body::Spooled(self.spooled)))
+        Ok((self.lanes.finish().await?.into_iter().collect(), Body::Spooled(self.spooled)))
     }
 }
 
@@ -319,24 +327,28 @@ impl Lane {
         }
         Ok(self)
     }
+
+    fn close(self) {
+        if let Self::Place(place) = self {
+            place.close();
+        }
+    }
 }
 
 impl Lanes {
-    fn start(writing: Option<Lane>, algorithms: &[Algorithm]) -> Self {
-        // One lane an algorithm: what they cost differs too much, and from processor to processor, to share it out.
-        let hashing = algorithms.iter().map(|algorithm| Lane::Hash(Hasher::new(&[*algorithm])));
-        let lanes = writing.into_iter().chain(hashing);
+    fn start(writing: Option<Lane>, hashers: impl IntoIterator<Item = Hasher>) -> Self {
+        let lanes = writing.into_iter().chain(hashers.into_iter().map(Lane::Hash));
         Self(lanes.map(|lane| tokio::task::spawn_blocking(move || Ok(lane))).collect())
     }
 
     /// Writes a part to its place, and hashes it.
-    pub(super) fn placing(place: Place, algorithms: &[Algorithm]) -> Self {
-        Self::start(Some(Lane::Place(place)), algorithms)
+    pub(super) fn placing(place: Place, hashers: impl IntoIterator<Item = Hasher>) -> Self {
+        Self::start(Some(Lane::Place(place)), hashers)
     }
 
     /// Writes where others read already, and hashes.
     pub(super) fn growing(writer: Writer, algorithms: &[Algorithm]) -> Self {
-        Self::start(Some(Lane::Grow(writer)), algorithms)
+        Self::start(Some(Lane::Grow(writer)), Hasher::each(algorithms))
     }
 
     /// Hashes only: by the given algorithms and those that something is promised of.
@@ -345,7 +357,7 @@ impl Lanes {
         algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
         algorithms.sort_unstable();
         algorithms.dedup();
-        Self::start(None, &algorithms)
+        Self::start(None, Hasher::each(&algorithms))
     }
 
     /// Hands a block to each lane as soon as it is done with the one before.
@@ -358,23 +370,23 @@ impl Lanes {
         Ok(())
     }
 
-    /// Waits for everything.
-    pub(super) async fn finish(self) -> Result<Digests> {
-        let mut digests = Digests::default();
+    /// Waits for everything; returns the hashers in their order.
+    pub(super) async fn finish(self) -> Result<Vec<Hasher>> {
+        let mut hashers = Vec::with_capacity(self.0.len());
         for slot in self.0 {
             match joined(slot.await)? {
-                Lane::Hash(hasher) => digests.merge(hasher.finish().1),
+                Lane::Hash(hasher) => hashers.push(hasher),
                 // Closing can wait for a network filesystem.
                 writing => {
                     let close = move || {
-                        drop(writing);
+                        writing.close();
                         Ok(())
                     };
                     blocking(close).await?;
                 }
             }
         }
-        Ok(digests)
+        Ok(hashers)
     }
 }
 

@@ -10,6 +10,7 @@ use super::*;
 #[cfg(feature = "testkit-s3")]
 #[expect(clippy::disallowed_methods, reason = "a test is bounded by its runner")]
 mod objects;
+mod uploads;
 
 struct Fixture {
     storage: Storage,
@@ -265,108 +266,6 @@ async fn a_spool_that_cannot_be_used_is_the_operators_fault() {
     fs::write(folder.path().join("spool"), "a file").unwrap();
     let storage = Storage::open(Fixture::config(&folder, false)).await.unwrap();
     assert!(matches!(storage.open_spool().await, Err(Error::Config(_))));
-}
-
-/// Sends a part whose digest is promised.
-async fn send(storage: &Storage, upload: Uuid, offset: u64, replaces: bool, body: &[u8]) -> Result<Part, ReceiveError> {
-    let mut hasher = Hasher::new(&[Algorithm::Sha256]);
-    hasher.update(body);
-    let expected = Expected { size: Some(body.len() as u64), digests: hasher.finish().1, max_size: None };
-    let stream = stream::iter(body.chunks(100_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>());
-    Ok(storage.receive_part(upload, offset, replaces, stream, &expected).await?.0)
-}
-
-fn whole(body: &[u8]) -> Expected {
-    let mut hasher = Hasher::new(&[Algorithm::Sha256]);
-    hasher.update(body);
-    Expected { size: Some(body.len() as u64), digests: hasher.finish().1, max_size: None }
-}
-
-#[tokio::test]
-async fn parts_in_any_order_become_an_artifact() {
-    for fixture in Fixture::each().await {
-        let (storage, upload) = (&fixture.storage, Uuid::now_v7());
-        let body = bodies()[2].clone();
-        let (head, tail) = body.split_at(7_000_001);
-        let mut parts = vec![send(storage, upload, head.len() as u64, false, tail).await.unwrap()];
-        let early = storage.assemble(upload, &parts, &whole(&body)).await.unwrap_err();
-        assert!(matches!(early, ReceiveError::Failed(Error::Invalid(_))));
-        parts.push(send(storage, upload, 0, false, head).await.unwrap());
-
-        let wrong = Expected { size: Some(body.len() as u64), ..whole(b"other") };
-        let error = storage.assemble(upload, &parts, &wrong).await.unwrap_err();
-        assert_eq!(error.to_string(), "The sha256 checksum did not match.");
-
-        let kept = storage.assemble(upload, &parts, &whole(&body)).await.unwrap();
-        assert!(kept.digests.get(Algorithm::Sha512).is_some());
-        assert!(fixture.read(&kept.path).await == body);
-        storage.discard_upload(upload).await.unwrap();
-        assert!(storage.uploads().await.unwrap().is_empty());
-        assert!(fixture.read(&kept.path).await == body, "the artifact outlives its upload");
-        assert_eq!(fixture.spooled(), 0);
-    }
-}
-
-#[tokio::test]
-async fn a_commit_that_was_cut_off_can_be_repeated() {
-    for fixture in Fixture::each().await {
-        let (storage, upload) = (&fixture.storage, Uuid::now_v7());
-        let parts = [send(storage, upload, 0, false, b"hello world").await.unwrap()];
-        let first = storage.assemble(upload, &parts, &whole(b"hello world")).await.unwrap();
-        let second = storage.assemble(upload, &parts, &whole(b"hello world")).await.unwrap();
-        assert_eq!(first, second);
-    }
-}
-
-#[tokio::test]
-async fn a_bad_replacement_changes_nothing_and_a_good_one_counts() {
-    for fixture in Fixture::each().await {
-        let (storage, upload) = (&fixture.storage, Uuid::now_v7());
-        let first = send(storage, upload, 0, false, b"hello").await.unwrap();
-        let bad = Expected { size: Some(5), ..whole(b"other") };
-        let stream = stream::iter([Ok(Bytes::from_static(b"HELLO"))]);
-        storage.receive_part(upload, 0, true, stream, &bad).await.unwrap_err();
-        storage.assemble(upload, std::slice::from_ref(&first), &whole(b"HELLO")).await.unwrap_err();
-        let second = send(storage, upload, 0, true, b"HELLO").await.unwrap();
-        storage.assemble(upload, &[second], &whole(b"HELLO")).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_late_part_cannot_reach_the_artifact() {
-    let fixture = Fixture::folder(true).await;
-    let (storage, upload) = (&fixture.storage, Uuid::now_v7());
-    let parts = [send(storage, upload, 0, false, b"hello").await.unwrap()];
-    let (sender, receiver) = futures::channel::mpsc::unbounded();
-    let expected = Expected::default();
-    let late = storage.receive_part(upload, 0, false, receiver, &expected);
-    // The part has its file open before the commit, and its bytes come during and after it.
-    sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024]))).unwrap();
-    let promised = whole(b"hello");
-    let committed = async {
-        let kept = storage.assemble(upload, &parts, &promised).await;
-        let _ = sender.unbounded_send(Ok(Bytes::from(vec![1; 3 * 1024 * 1024])));
-        drop(sender);
-        kept
-    };
-    let (late, kept) = futures::join!(late, committed);
-    match kept {
-        Ok(kept) => assert!(late.is_err() && fixture.read(&kept.path).await == b"hello"),
-        Err(error) => assert_eq!(error.to_string(), "The size did not match actual size of file."),
-    }
-}
-
-#[tokio::test]
-async fn a_part_is_refused_while_the_upload_is_committed() {
-    let fixture = Fixture::folder(true).await;
-    let (storage, upload) = (&fixture.storage, Uuid::now_v7());
-    send(storage, upload, 0, false, b"hello").await.unwrap();
-    let committing = fs::File::open(&fixture.media()[0]).unwrap();
-    committing.lock().unwrap();
-    let refused = send(storage, upload, 0, false, b"other").await.unwrap_err();
-    assert!(matches!(refused, ReceiveError::Failed(Error::Conflict(_))), "{refused}");
-    drop(committing);
-    send(storage, upload, 0, false, b"other").await.unwrap();
 }
 
 #[tokio::test]

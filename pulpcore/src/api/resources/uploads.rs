@@ -245,19 +245,12 @@ async fn put_chunk(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     let body = cx.take_input();
     let storage = cx.app.storage.clone();
     let mut input = input::read_file(&cx.app, &cx.headers, body, |fields, stream| {
-        let promised = fields.get("sha256").and_then(Value::as_str).filter(|text| !text.is_empty());
-        let digests =
-            promised.map_or_else(|| Ok(Digests::default()), |text| Digests::default().with(Algorithm::Sha256, text));
+        let expected = expected(fields, size);
         async move {
-            let digests = digests.map_err(|_| wrong_digest())?;
-            let expected = Expected { size: u64::try_from(size).ok(), digests, max_size: None };
-            let received =
-                storage.receive_part(id, u64::try_from(offset).unwrap_or(0), replaces, stream, &expected).await;
-            received.map_err(|error| match error {
-                ReceiveError::Size { .. } => wrong_size(),
-                ReceiveError::Digest { .. } => wrong_digest(),
-                ReceiveError::Failed(error) => error,
-            })
+            let expected = expected?;
+            let offset = u64::try_from(offset).unwrap_or(0);
+            let part = storage.receive_part(id, offset, replaces, stream, &expected).await.map_err(broken)?;
+            Ok((part, expected))
         }
     })
     .await;
@@ -271,10 +264,10 @@ async fn put_chunk(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
         input.fields.insert("file".to_owned(), Value::from("(the file)"));
     }
     let fields = schema.check(input.fields, Mode::Create, input.encoding)?;
-    let (part, digests) = input.file.ok_or_else(|| Error::invalid("file", "No file was submitted."))?;
-    let promised = fields.get("sha256").and_then(Value::as_str);
-    if promised.is_some_and(|promised| !promised.eq_ignore_ascii_case(digests.sha256())) {
-        return Err(wrong_digest());
+    let (part, verified) = input.file.ok_or_else(|| Error::invalid("file", "No file was submitted."))?;
+    let promised = expected(&fields, size)?;
+    if promised != verified {
+        cx.app.storage.verify_part(&part, &promised).await.map_err(broken)?;
     }
     record(&cx.app, &row, &part).await?;
     let replaced = there.into_iter().find(|chunk| chunk.offset == offset).map(|chunk| chunk.file);
@@ -284,11 +277,30 @@ async fn put_chunk(cx: &mut Cx, schema: &BodySchema) -> Result<Response> {
     Ok(cx.object(StatusCode::OK, read(&cx.reader(), &row)?))
 }
 
+/// What a form promises of its chunk, as far as it is known.
+fn expected(fields: &Map<String, Value>, size: i64) -> Result<Expected> {
+    let mut digests = Digests::default();
+    if let Some(sha256) = fields.get("sha256").and_then(Value::as_str).filter(|text| !text.is_empty()) {
+        digests.set(Algorithm::Sha256, sha256).map_err(|_| wrong_digest())?;
+    }
+    Ok(Expected { size: u64::try_from(size).ok(), digests, max_size: None })
+}
+
+/// A chunk that is not what was promised, in Pulp's words.
+fn broken(error: ReceiveError) -> Error {
+    match error {
+        ReceiveError::Size { .. } => wrong_size(),
+        ReceiveError::Digest { .. } => wrong_digest(),
+        ReceiveError::Failed(error) => error,
+    }
+}
+
 /// Writes down that a chunk is there, in place of one at the same offset.
 async fn record(app: &App, row: &upload::Model, part: &Part) -> Result<()> {
     let (offset, size) = (i64::try_from(part.offset), i64::try_from(part.size));
     let (offset, size) = (offset.map_err(Error::internal)?, size.map_err(Error::internal)?);
-    let tx = app.db.write().await?;
+    // Nor is the chunk itself on the disk yet: that is what a commit waits for.
+    let tx = app.db.write_relaxed().await?;
     let touched = upload::Entity::update_many()
         .col_expr(upload::Column::PulpLastUpdated, Expr::value(now()))
         .filter(upload::Column::PulpId.eq(row.pulp_id))

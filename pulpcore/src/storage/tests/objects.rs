@@ -178,7 +178,7 @@ async fn a_bucket_can_be_shared_below_a_prefix() {
     let path = storage.keep_one(fixture.receive(b"hello").await).await.unwrap().path;
     assert_eq!(fixture.server().keys(), [format!("teams/pulp/{path}")]);
     let upload = Uuid::now_v7();
-    send(storage, upload, 0, false, b"part").await.unwrap();
+    uploads::send(storage, upload, 0, false, b"part").await.unwrap();
     assert_eq!(storage.uploads().await.unwrap(), [upload]);
     storage.discard_upload(upload).await.unwrap();
 
