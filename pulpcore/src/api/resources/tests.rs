@@ -302,6 +302,19 @@ on_both!(chunks_become_an_artifact, |sample| {
     assert!(sample.app.storage.uploads().await.unwrap().is_empty());
 });
 
+on_both!(a_digest_that_comes_after_its_chunk_is_verified_as_well, |sample| {
+    let (_, upload) = sample.post("uploads/", json!({"size": 11})).await;
+    let href = upload["pulp_href"].as_str().unwrap();
+    let then = |chunk: &str, digest: String| {
+        format!("{chunk}\r\n--XX\r\nContent-Disposition: form-data; name=\"sha256\"\r\n\r\n{digest}").into_bytes()
+    };
+    assert_eq!(sample.chunk(href, "bytes 0-5/11", &then("hello ", sha256(b"hello "))).await.0, 200);
+    let refused = sample.chunk(href, "bytes 6-10/11", &then("world", sha256(b"WORLD"))).await;
+    assert_eq!(refused, (400, json!(["Checksum does not match chunk upload."])));
+    assert_eq!(sample.get(href).await["chunks"], json!([{"offset": 0, "size": 6}]));
+    assert_eq!(sample.chunk(href, "bytes 6-10/11", &then("world", sha256(b"world"))).await.0, 200);
+});
+
 on_both!(a_chunk_is_refused_while_its_upload_is_committed, |sample| {
     let (_, upload) = sample.post("uploads/", json!({"size": 5})).await;
     let href = upload["pulp_href"].as_str().unwrap();
