@@ -16,7 +16,8 @@ use tokio::time::timeout;
 
 use super::blocking;
 use super::digest::{Algorithm, Hasher};
-use super::receive::{BLOCK, Body, Expected, IN_MEMORY, Lanes, ReceiveError, Received, only};
+use super::lanes::Lanes;
+use super::receive::{BLOCK, Body, Expected, IN_MEMORY, ReceiveError, Received, only};
 use super::spool::{Spool, Spooled};
 use crate::error::{Error, Result};
 

@@ -15,6 +15,7 @@ mod direct;
 mod folder;
 mod growing;
 mod holds;
+mod lanes;
 #[cfg_attr(
     not(any(feature = "s3", feature = "azure", feature = "gcs")),
     allow(dead_code, reason = "what only the clouds can do is compiled and tested in every build")
@@ -58,7 +59,7 @@ pub(crate) use self::obstacle::Obstacle;
 pub use self::parts::Part;
 pub use self::read::Reading;
 pub use self::receive::{Expected, IN_MEMORY, ReceiveError, Received};
-use self::{cloud::Cloud, folder::Folder, receive::Lanes, remote::Remote, spool::Spool};
+use self::{cloud::Cloud, folder::Folder, lanes::Lanes, remote::Remote, spool::Spool};
 use crate::error::{Error, Result};
 use crate::settings::StorageSettings;
 
@@ -551,17 +552,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 /// The outcome of file work on another thread.
 fn joined<T>(outcome: Result<io::Result<T>, JoinError>) -> Result<T> {
     match outcome {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+        Ok(outcome) => outcome.map_err(fault),
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+/// What a failure of file work means.
+fn fault(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             tracing::error!(%error, "the storage is full");
-            Err(Error::Unavailable("The storage is full.".to_owned()))
+            Error::Unavailable("The storage is full.".to_owned())
         }
         // With a sentence in it, it is one of ours and not the system's.
-        Ok(Err(error)) if error.kind() == ErrorKind::ResourceBusy && error.get_ref().is_some() => {
-            Err(Error::Conflict(error.to_string()))
-        }
-        Ok(Err(error)) => Err(error.into()),
-        Err(error) => Err(Error::internal(error)),
+        ErrorKind::ResourceBusy if error.get_ref().is_some() => Error::Conflict(error.to_string()),
+        _ => error.into(),
     }
 }
 

@@ -26,7 +26,8 @@ use rustix::fs::Advice;
 use uuid::Uuid;
 
 use super::folder::Folder;
-use super::receive::{self, Expected, Lanes, ReceiveError, Received};
+use super::lanes::Lanes;
+use super::receive::{self, Expected, ReceiveError, Received};
 use super::remote::Remote;
 use super::running::{self, Turn};
 use super::spool::Spool;

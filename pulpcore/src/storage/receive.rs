@@ -1,20 +1,17 @@
 //! Bodies coming in: bounded, hashed once while they stream, verified, and not yet named.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use tokio::task::JoinHandle;
 
+use super::blocking;
 use super::digest::{Algorithm, Digests, Hasher};
-use super::growing::Writer;
-use super::parts::Place;
+use super::lanes::{Lane, Lanes};
 use super::read::{self, Reading};
 use super::spool::{Spool, Spooled};
-use super::{blocking, joined};
 use crate::error::{Error, Result, Upstream};
 
 /// Bodies up to this many bytes never touch the disk before they are named.
@@ -301,92 +298,6 @@ impl Pipeline {
     async fn finish(mut self, rest: Bytes) -> Result<(Digests, Body)> {
         self.lanes.push(rest).await?;
         Ok((self.lanes.finish().await?.into_iter().collect(), Body::Spooled(self.spooled)))
-    }
-}
-
-/// What is done with every block of a body, all at the same time.
-///
-/// A thread is borrowed a block at a time: a sender who takes hours holds none while it sends nothing.
-pub(super) struct Lanes(Vec<JoinHandle<io::Result<Lane>>>);
-
-/// What happens to each block.
-enum Lane {
-    Write(File),
-    Grow(Writer),
-    Place(Place),
-    Hash(Hasher),
-}
-
-impl Lane {
-    fn run(mut self, block: &[u8]) -> io::Result<Self> {
-        match &mut self {
-            Self::Write(file) => file.write_all(block)?,
-            Self::Grow(writer) => writer.write(block)?,
-            Self::Place(place) => place.write(block)?,
-            Self::Hash(hasher) => hasher.update(block),
-        }
-        Ok(self)
-    }
-
-    fn close(self) {
-        if let Self::Place(place) = self {
-            place.close();
-        }
-    }
-}
-
-impl Lanes {
-    fn start(writing: Option<Lane>, hashers: impl IntoIterator<Item = Hasher>) -> Self {
-        let lanes = writing.into_iter().chain(hashers.into_iter().map(Lane::Hash));
-        Self(lanes.map(|lane| tokio::task::spawn_blocking(move || Ok(lane))).collect())
-    }
-
-    /// Writes a part to its place, and hashes it.
-    pub(super) fn placing(place: Place, hashers: impl IntoIterator<Item = Hasher>) -> Self {
-        Self::start(Some(Lane::Place(place)), hashers)
-    }
-
-    /// Writes where others read already, and hashes.
-    pub(super) fn growing(writer: Writer, algorithms: &[Algorithm]) -> Self {
-        Self::start(Some(Lane::Grow(writer)), Hasher::each(algorithms))
-    }
-
-    /// Hashes only: by the given algorithms and those that something is promised of.
-    pub(super) fn hashing(configured: &[Algorithm], expected: &Expected) -> Self {
-        let mut algorithms = configured.to_vec();
-        algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
-        algorithms.sort_unstable();
-        algorithms.dedup();
-        Self::start(None, Hasher::each(&algorithms))
-    }
-
-    /// Hands a block to each lane as soon as it is done with the one before.
-    pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
-        for slot in &mut self.0 {
-            let lane = joined((&mut *slot).await)?;
-            let block = block.clone();
-            *slot = tokio::task::spawn_blocking(move || lane.run(&block));
-        }
-        Ok(())
-    }
-
-    /// Waits for everything; returns the hashers in their order.
-    pub(super) async fn finish(self) -> Result<Vec<Hasher>> {
-        let mut hashers = Vec::with_capacity(self.0.len());
-        for slot in self.0 {
-            match joined(slot.await)? {
-                Lane::Hash(hasher) => hashers.push(hasher),
-                // Closing can wait for a network filesystem.
-                writing => {
-                    let close = move || {
-                        writing.close();
-                        Ok(())
-                    };
-                    blocking(close).await?;
-                }
-            }
-        }
-        Ok(hashers)
     }
 }
 
