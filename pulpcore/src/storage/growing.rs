@@ -154,7 +154,7 @@ where
         start(&mut lanes, &growing, &algorithms, &grown)?.push(rest.clone()).await?;
     }
     let (digests, bytes) = match lanes {
-        Some(lanes) => (lanes.finish().await?.into_iter().collect(), None),
+        Some(lanes) => (lanes.finish().await?, None),
         None => {
             let mut hasher = Hasher::new(&algorithms);
             hasher.update(&rest);

@@ -1,6 +1,7 @@
 //! A body on several ways at once: to the disk, and through a hasher for each algorithm.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::digest::{Algorithm, Hasher};
+use super::digest::{Algorithm, Digests, Hasher};
 use super::growing::Writer;
 use super::parts::Place;
 use super::receive::Expected;
@@ -19,6 +20,10 @@ use crate::error::{Error, Result};
 ///
 /// A thread is borrowed while blocks are there: a sender who takes hours holds none while it sends nothing.
 pub(super) struct Lanes(Vec<Slot>);
+
+/// How many blocks may be with a lane of an upload: its client waits for each part, so that lanes are not to wait for each
+/// other, nor for the next part.
+const ROOM: u32 = 4;
 
 /// A lane, and the blocks that are with it.
 #[derive(Clone)]
@@ -138,10 +143,14 @@ impl Lanes {
         Self::with_room(1, writing, hashers)
     }
 
-    /// Writes a part to its place, and hashes it. Its sender waits for each, so that lanes that are slower at times need not be
-    /// waited for at each block.
-    pub(super) fn placing(place: Place, hashers: impl IntoIterator<Item = Hasher>) -> Self {
-        Self::with_room(3, Some(Lane::Place(place)), hashers)
+    /// Writes a part to its place, and hashes it by the given algorithms.
+    pub(super) fn placing(place: Place, algorithms: &[Algorithm]) -> Self {
+        Self::with_room(ROOM, Some(Lane::Place(place)), Hasher::each(algorithms))
+    }
+
+    /// Hashes one part of an upload after the other.
+    pub(super) fn running(algorithms: &[Algorithm]) -> Self {
+        Self::with_room(ROOM, None, Hasher::each(algorithms))
     }
 
     fn with_room(most: u32, writing: Option<Lane>, hashers: impl IntoIterator<Item = Hasher>) -> Self {
@@ -163,16 +172,28 @@ impl Lanes {
         Self::start(None, Hasher::each(&algorithms))
     }
 
+    /// Adds lanes for the same body; says how many there were before.
+    pub(super) fn join(&mut self, others: Self) -> usize {
+        let before = self.0.len();
+        self.0.extend(others.0);
+        before
+    }
+
+    /// Takes lanes away again, those from a certain one on.
+    pub(super) fn part(&mut self, from: usize) -> Self {
+        Self(self.0.split_off(from))
+    }
+
     /// Hands a block to each lane as soon as there is room for it.
-    pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
+    pub(super) async fn push(&self, block: Bytes) -> Result<()> {
         for slot in &self.0 {
             slot.push(block.clone()).await?;
         }
         Ok(())
     }
 
-    /// Waits for everything; returns the hashers in their order.
-    pub(super) async fn finish(self) -> Result<Vec<Hasher>> {
+    /// Waits for everything.
+    pub(super) async fn finish(self) -> Result<Digests> {
         let mut hashers = Vec::with_capacity(self.0.len());
         for slot in self.0 {
             match slot.finish().await? {
@@ -187,7 +208,13 @@ impl Lanes {
                 }
             }
         }
-        Ok(hashers)
+        Ok(hashers.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lanes").field(&self.0.len()).finish()
     }
 }
 
@@ -205,14 +232,13 @@ mod tests {
         for most in [1, 3] {
             let file = tempfile::NamedTempFile::new().unwrap();
             let writing = Lane::Write(file.reopen().unwrap());
-            let mut lanes = Lanes::with_room(most, Some(writing), Hasher::each(&Algorithm::ALL));
+            let lanes = Lanes::with_room(most, Some(writing), Hasher::each(&Algorithm::ALL));
             for nth in 0..200 {
                 lanes.push(block(nth)).await.unwrap();
             }
             let mut expected = Hasher::new(&Algorithm::ALL);
             expected.update(&whole);
-            let digests: super::super::Digests = lanes.finish().await.unwrap().into_iter().collect();
-            assert_eq!(digests, expected.finish().1);
+            assert_eq!(lanes.finish().await.unwrap(), expected.finish().1);
             assert!(std::fs::read(file.path()).unwrap() == whole);
         }
     }
@@ -221,14 +247,14 @@ mod tests {
     async fn a_lane_that_fails_ends_the_body_at_the_next_block_or_at_the_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let unwritable = || Some(Lane::Write(File::open(file.path()).unwrap()));
-        let mut lanes = Lanes::with_room(3, unwritable(), []);
+        let lanes = Lanes::with_room(3, unwritable(), []);
         let mut pushed = 0;
         while lanes.push(block(1)).await.is_ok() {
             pushed += 1;
         }
         assert!(pushed <= 3, "nothing makes room: {pushed}");
 
-        let mut lanes = Lanes::start(unwritable(), Hasher::each(&[Algorithm::Sha256]));
+        let lanes = Lanes::start(unwritable(), Hasher::each(&[Algorithm::Sha256]));
         lanes.push(block(1)).await.unwrap();
         assert!(matches!(lanes.finish().await, Err(Error::Internal(_))));
     }

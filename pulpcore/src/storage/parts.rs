@@ -31,7 +31,7 @@ use super::receive::{self, Expected, ReceiveError, Received};
 use super::remote::Remote;
 use super::running::{self, Turn};
 use super::spool::Spool;
-use super::{Algorithm, Hasher, Inner, Kept, blocking};
+use super::{Algorithm, Inner, Kept, blocking};
 use crate::error::{Error, Result};
 
 /// Where parts lie in a storage.
@@ -147,33 +147,33 @@ where
 {
     let path = upload_path(upload);
     let (place, turn) = open(folder, storage, upload, offset, replaces).await?;
-    let size = if replaces {
+    if replaces {
         let received = receive::receive(&storage.spool, &[], stream, expected).await?;
-        let verified = received.read().await?.body;
-        receive::through(Lanes::placing(place, []), verified, &Expected::default()).await?.0
-    } else {
-        let promised: Vec<_> = expected.digests.iter().map(|(algorithm, _)| algorithm).collect();
-        let (turn, running) = turn.unzip();
-        let lanes = Lanes::placing(place, Hasher::each(&promised).chain(running.into_iter().flatten()));
-        let (size, mut hashers) = receive::through(lanes, stream, expected).await?;
-        let running = hashers.split_off(promised.len());
-        expected.verify(size, &hashers.into_iter().collect())?;
-        if let Some(turn) = turn {
-            turn.done(size, running);
-        }
-        size
-    };
+        let lanes = Lanes::placing(place, &[]);
+        let size = receive::feed(&lanes, received.read().await?.body, &Expected::default()).await?;
+        lanes.finish().await?;
+        return Ok(Part { path, offset, size });
+    }
+    let promised: Vec<_> = expected.digests.iter().map(|(algorithm, _)| algorithm).collect();
+    let mut lanes = Lanes::placing(place, &promised);
+    let turn = turn.map(|(turn, running)| (turn, lanes.join(running)));
+    let size = receive::feed(&lanes, stream, expected).await?;
+    let turn = turn.map(|(turn, from)| (turn, lanes.part(from)));
+    expected.verify(size, &lanes.finish().await?)?;
+    if let Some((turn, running)) = turn {
+        turn.done(size, running);
+    }
     Ok(Part { path, offset, size })
 }
 
-/// Opens the place of a part, with the hashers that it continues, if it does. All else is written beside a mark.
+/// Opens the place of a part, with the lanes that it continues, if it does. All else is written beside a mark.
 async fn open<'a>(
     folder: &'a Folder,
     storage: &Inner,
     upload: Uuid,
     offset: u64,
     replaces: bool,
-) -> Result<(Place, Option<(Turn<'a>, Vec<Hasher>)>)> {
+) -> Result<(Place, Option<(Turn<'a>, Lanes)>)> {
     let target = folder.local(&upload_path(upload)).ok_or_else(super::not_found)?;
     let opened = target.clone();
     let (place, made) = blocking(move || Place::open(opened, offset)).await?;
@@ -237,16 +237,16 @@ pub(super) async fn name(
         (file.try_clone().map_err(Error::from)?, file.try_clone().map_err(Error::from)?, folder.durable());
     // The disk writes while the processor hashes.
     let synced = tokio::task::spawn_blocking(move || if durable { syncer.sync_data() } else { Ok(()) });
-    let hashed = match folder.running().take(upload, size).filter(|digests| !marked && expected.covers(digests)) {
-        Some(digests) => Ok((size, digests)),
-        None => receive::through(Lanes::hashing(algorithms, expected), blocks(reader), expected)
-            .await
-            .map(|(size, hashers)| (size, hashers.into_iter().collect())),
+    let covered = expected.digests.iter().all(|(algorithm, _)| algorithms.contains(&algorithm));
+    let hashed = match folder.running().take(upload, size).filter(|_| covered && !marked) {
+        Some(running) => running.finish().await.map_err(ReceiveError::from).and_then(|digests| {
+            expected.verify(size, &digests)?;
+            Ok(digests)
+        }),
+        None => receive::hash(algorithms, blocks(reader), expected).await,
     };
     super::joined(synced.await)?;
-    let (actual, digests) = hashed?;
-    expected.verify(actual, &digests)?;
-    let digests = receive::only(algorithms, digests);
+    let digests = receive::only(algorithms, hashed?);
     Ok(folder.adopt(file, source, size, digests).await?)
 }
 

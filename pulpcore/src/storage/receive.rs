@@ -196,11 +196,6 @@ impl Expected {
         }
     }
 
-    /// Whether digests say all that is to be verified.
-    pub(super) fn covers(&self, digests: &Digests) -> bool {
-        self.digests.iter().all(|(algorithm, _)| digests.get(algorithm).is_some())
-    }
-
     /// Whether a whole body is what was promised.
     pub(crate) fn verify(&self, size: u64, digests: &Digests) -> Result<(), ReceiveError> {
         if let Some(expected) = self.size
@@ -242,13 +237,8 @@ async fn spool_at_once(spool: &Arc<Spool>, algorithms: Vec<Algorithm>, body: Byt
     .await
 }
 
-/// Sends a body through lanes, block by block, while it is acceptable. Its length and the lanes' hashers come out; to
-/// verify them is up to the caller.
-pub(super) async fn through<S>(
-    mut lanes: Lanes,
-    stream: S,
-    expected: &Expected,
-) -> Result<(u64, Vec<Hasher>), ReceiveError>
+/// Feeds a body to lanes, block by block, while it is acceptable; says how long it was. They may still be at it then.
+pub(super) async fn feed<S>(lanes: &Lanes, stream: S, expected: &Expected) -> Result<u64, ReceiveError>
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
@@ -273,7 +263,19 @@ where
     if !pending.is_empty() {
         lanes.push(pending.freeze()).await?;
     }
-    Ok((size, lanes.finish().await?))
+    Ok(size)
+}
+
+/// Hashes a body by these algorithms and those that something is promised of, and verifies it.
+pub(super) async fn hash<S>(configured: &[Algorithm], stream: S, expected: &Expected) -> Result<Digests, ReceiveError>
+where
+    S: Stream<Item = Result<Bytes>> + Send,
+{
+    let lanes = Lanes::hashing(configured, expected);
+    let size = feed(&lanes, stream, expected).await?;
+    let digests = lanes.finish().await?;
+    expected.verify(size, &digests)?;
+    Ok(digests)
 }
 
 /// Blocks on their way to the disk and through the hashers.
@@ -290,14 +292,14 @@ impl Pipeline {
         Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), Hasher::each(algorithms)) })
     }
 
-    async fn push(&mut self, block: Bytes) -> Result<()> {
+    async fn push(&self, block: Bytes) -> Result<()> {
         self.lanes.push(block).await
     }
 
     /// Takes the last block and waits for everything.
-    async fn finish(mut self, rest: Bytes) -> Result<(Digests, Body)> {
+    async fn finish(self, rest: Bytes) -> Result<(Digests, Body)> {
         self.lanes.push(rest).await?;
-        Ok((self.lanes.finish().await?.into_iter().collect(), Body::Spooled(self.spooled)))
+        Ok((self.lanes.finish().await?, Body::Spooled(self.spooled)))
     }
 }
 

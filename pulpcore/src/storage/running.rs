@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use super::digest::{Algorithm, Digests, Hasher};
+use super::digest::Algorithm;
+use super::lanes::Lanes;
 
 /// How many uploads are followed at a time. Beyond, the one that began first is forgotten: it may have been given up.
 const UPLOADS: usize = 256;
@@ -27,8 +28,8 @@ struct Upload {
     id: Uuid,
     /// How much of it was hashed.
     end: u64,
-    /// One for each algorithm; `None` while a part is coming.
-    hashers: Option<Vec<Hasher>>,
+    /// `None` while a part is coming. They may still be at the last one.
+    lanes: Option<Lanes>,
 }
 
 /// The part that continues an upload's digests. Unless it comes to its end, they are forgotten.
@@ -45,16 +46,16 @@ impl Running {
         if uploads.len() == UPLOADS {
             uploads.pop_front();
         }
-        uploads.push_back(Upload { id, end: 0, hashers: Some(Hasher::each(algorithms).collect()) });
+        uploads.push_back(Upload { id, end: 0, lanes: Some(Lanes::running(algorithms)) });
     }
 
-    /// The hashers for a part that begins at `offset`, if that is where the part before it ended. Otherwise the upload is
+    /// The lanes for a part that begins at `offset`, if that is where the part before it ended. Otherwise the upload is
     /// forgotten: the part must not be written before [`mark`] was called.
-    pub(super) fn turn(&self, id: Uuid, offset: u64) -> Option<(Turn<'_>, Vec<Hasher>)> {
+    pub(super) fn turn(&self, id: Uuid, offset: u64) -> Option<(Turn<'_>, Lanes)> {
         let mut uploads = self.lock();
         let at = uploads.iter().position(|upload| upload.id == id)?;
-        match uploads[at].hashers.take() {
-            Some(hashers) if uploads[at].end == offset => Some((Turn { running: self, upload: id, offset }, hashers)),
+        match uploads[at].lanes.take() {
+            Some(lanes) if uploads[at].end == offset => Some((Turn { running: self, upload: id, offset }, lanes)),
             _ => {
                 uploads.remove(at);
                 None
@@ -62,12 +63,12 @@ impl Running {
         }
     }
 
-    /// The digests of a whole upload of `size` bytes, whose file is locked and has no mark; it is not followed any more.
-    pub(super) fn take(&self, id: Uuid, size: u64) -> Option<Digests> {
+    /// What has the digests of a whole upload of `size` bytes, if its file, which is locked, has no mark. It is not followed
+    /// any more.
+    pub(super) fn take(&self, id: Uuid, size: u64) -> Option<Lanes> {
         let mut uploads = self.lock();
         let at = uploads.iter().position(|upload| upload.id == id)?;
-        let upload = uploads.remove(at).filter(|upload| upload.end == size)?;
-        Some(upload.hashers?.into_iter().collect())
+        uploads.remove(at).filter(|upload| upload.end == size)?.lanes
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Upload>> {
@@ -76,21 +77,21 @@ impl Running {
 }
 
 impl Turn<'_> {
-    /// The part came whole, to its last byte written and hashed.
-    pub(super) fn done(self, size: u64, hashers: Vec<Hasher>) {
+    /// The part came whole, was written to its last byte, and is with the lanes.
+    pub(super) fn done(self, size: u64, lanes: Lanes) {
         let mut uploads = self.running.lock();
         if let Some(upload) = uploads.iter_mut().find(|upload| upload.id == self.upload && upload.end == self.offset) {
             upload.end += size;
-            upload.hashers = Some(hashers);
+            upload.lanes = Some(lanes);
         }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // Parts that came to their end gave the hashers back.
+        // Parts that came to their end gave the lanes back.
         let mut uploads = self.running.lock();
-        uploads.retain(|upload| upload.id != self.upload || upload.hashers.is_some());
+        uploads.retain(|upload| upload.id != self.upload || upload.lanes.is_some());
     }
 }
 
@@ -111,16 +112,21 @@ pub(super) fn beside(file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Digests, Hasher};
     use super::*;
 
     const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
     /// Sends a part, if it is its turn.
-    fn part(running: &Running, id: Uuid, offset: u64, body: &[u8]) -> bool {
-        let Some((turn, mut hashers)) = running.turn(id, offset) else { return false };
-        hashers.iter_mut().for_each(|hasher| hasher.update(body));
-        turn.done(body.len() as u64, hashers);
+    async fn part(running: &Running, id: Uuid, offset: u64, body: &'static [u8]) -> bool {
+        let Some((turn, lanes)) = running.turn(id, offset) else { return false };
+        lanes.push(body.into()).await.unwrap();
+        turn.done(body.len() as u64, lanes);
         true
+    }
+
+    async fn taken(running: &Running, id: Uuid, size: u64) -> Option<Digests> {
+        Some(running.take(id, size)?.finish().await.unwrap())
     }
 
     fn begun() -> (Running, Uuid) {
@@ -129,48 +135,48 @@ mod tests {
         (running, id)
     }
 
-    #[test]
-    fn parts_in_order_make_the_digests_of_the_whole() {
+    #[tokio::test]
+    async fn parts_in_order_make_the_digests_of_the_whole() {
         let (running, id) = begun();
-        assert!(part(&running, id, 0, b"hello ") && part(&running, id, 6, b"world"));
+        assert!(part(&running, id, 0, b"hello ").await && part(&running, id, 6, b"world").await);
         let mut whole = Hasher::new(&ALGORITHMS);
         whole.update(b"hello world");
-        assert_eq!(running.take(id, 11), Some(whole.finish().1));
-        assert_eq!(running.take(id, 11), None, "once");
+        assert_eq!(taken(&running, id, 11).await, Some(whole.finish().1));
+        assert_eq!(taken(&running, id, 11).await, None, "once");
     }
 
-    #[test]
-    fn a_part_out_of_turn_ends_them_and_so_do_a_hole_and_a_second_at_once() {
+    #[tokio::test]
+    async fn a_part_out_of_turn_ends_them_and_so_do_a_hole_and_a_second_at_once() {
         for offset in [0, 5, 7] {
             let (running, id) = begun();
-            assert!(part(&running, id, 0, b"hello ") && !part(&running, id, offset, b"world"));
-            assert!(!part(&running, id, 6, b"world"), "it is not taken up again");
+            assert!(part(&running, id, 0, b"hello ").await && !part(&running, id, offset, b"world").await);
+            assert!(!part(&running, id, 6, b"world").await, "it is not taken up again");
         }
         let (running, id) = begun();
-        let (turn, hashers) = running.turn(id, 0).unwrap();
-        assert!(!part(&running, id, 0, b"other"));
-        turn.done(5, hashers);
-        assert_eq!(running.take(id, 5), None);
+        let (turn, lanes) = running.turn(id, 0).unwrap();
+        assert!(!part(&running, id, 0, b"other").await);
+        turn.done(5, lanes);
+        assert_eq!(taken(&running, id, 5).await, None);
         assert!(running.turn(Uuid::now_v7(), 0).is_none(), "of another, nothing is known");
     }
 
-    #[test]
-    fn a_part_that_breaks_off_ends_them_and_so_does_a_commit_before_the_end() {
+    #[tokio::test]
+    async fn a_part_that_breaks_off_ends_them_and_so_does_a_commit_before_the_end() {
         let (running, id) = begun();
         drop(running.turn(id, 0).unwrap());
-        assert!(!part(&running, id, 0, b"hello"));
+        assert!(!part(&running, id, 0, b"hello").await);
         let (running, id) = begun();
-        assert!(part(&running, id, 0, b"hello"));
-        assert_eq!(running.take(id, 6), None);
+        assert!(part(&running, id, 0, b"hello").await);
+        assert_eq!(taken(&running, id, 6).await, None);
         let (running, id) = begun();
-        let (turn, hashers) = running.turn(id, 0).unwrap();
-        assert_eq!(running.take(id, 0), None, "a part is coming");
-        turn.done(5, hashers);
-        assert_eq!(running.take(id, 5), None);
+        let (turn, lanes) = running.turn(id, 0).unwrap();
+        assert_eq!(taken(&running, id, 0).await, None, "a part is coming");
+        turn.done(5, lanes);
+        assert_eq!(taken(&running, id, 5).await, None);
     }
 
-    #[test]
-    fn only_so_many_are_followed() {
+    #[tokio::test]
+    async fn only_so_many_are_followed() {
         let (running, id) = begun();
         (0..UPLOADS).for_each(|_| running.begin(Uuid::now_v7(), &ALGORITHMS));
         assert!(running.turn(id, 0).is_none());
