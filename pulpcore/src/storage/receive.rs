@@ -17,7 +17,8 @@ use crate::error::{Error, Result, Upstream};
 /// Bodies up to this many bytes never touch the disk before they are named.
 pub const IN_MEMORY: usize = 64 * 1024;
 
-/// The unit in which larger bodies go to the disk and to the hashers. At most three of them are in memory for a body.
+/// The unit in which larger bodies go to the disk and to the hashers. At most three of them are in memory for a body, six
+/// for a part of an upload.
 pub(super) const BLOCK: usize = 256 * 1024;
 
 /// What the sender of a body promised, and how much is accepted at all.

@@ -26,7 +26,7 @@ pub(super) struct Running(Mutex<VecDeque<Upload>>);
 #[derive(Debug)]
 struct Upload {
     id: Uuid,
-    /// How much of it was hashed.
+    /// How much of it the lanes have got.
     end: u64,
     /// `None` while a part is coming. They may still be at the last one.
     lanes: Option<Lanes>,
