@@ -177,11 +177,6 @@ impl Hasher {
         Self { size: 0, states }
     }
 
-    /// One hasher an algorithm: what they cost differs too much, and from processor to processor, to share it out.
-    pub(super) fn each(algorithms: &[Algorithm]) -> impl Iterator<Item = Self> {
-        algorithms.iter().map(|algorithm| Self::new(&[*algorithm]))
-    }
-
     /// Adds the next bytes of the body.
     pub fn update(&mut self, bytes: &[u8]) {
         // In pieces that stay in the processor's nearest cache while one algorithm after the other reads them.
@@ -218,13 +213,6 @@ fn hex_of(bytes: &[u8]) -> String {
     let mut digits = vec![0; 2 * bytes.len()];
     hex::encode_to_slice(bytes, &mut digits).expect("there is room for two digits a byte");
     String::from_utf8(digits).expect("digits are text")
-}
-
-impl fmt::Debug for Hasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithms = self.states.iter().map(|(algorithm, _)| algorithm);
-        f.debug_struct("Hasher").field("size", &self.size).field("algorithms", &algorithms.collect::<Vec<_>>()).finish()
-    }
 }
 
 impl State {

@@ -108,10 +108,7 @@ pub(super) async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
-    let mut algorithms = if keep { configured.to_vec() } else { Vec::new() };
-    algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
-    algorithms.sort_unstable();
-    algorithms.dedup();
+    let algorithms = expected.algorithms(if keep { configured } else { &[] });
 
     expected.admit(expected.size.unwrap_or(0))?;
     let is_large = |size: u64| size.max(expected.size.unwrap_or(0)) > IN_MEMORY as u64;

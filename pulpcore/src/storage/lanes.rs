@@ -12,7 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::digest::{Algorithm, Digests, Hasher};
 use super::growing::Writer;
 use super::parts::Place;
-use super::receive::Expected;
 use super::{blocking, fault};
 use crate::error::{Error, Result};
 
@@ -139,37 +138,30 @@ impl Lane {
 
 impl Lanes {
     /// As few blocks as will do are in memory: there are many downloads at a time.
-    pub(super) fn start(writing: Option<Lane>, hashers: impl IntoIterator<Item = Hasher>) -> Self {
-        Self::with_room(1, writing, hashers)
+    pub(super) fn start(writing: Option<Lane>, algorithms: &[Algorithm]) -> Self {
+        Self::with_room(1, writing, algorithms)
     }
 
     /// Writes a part to its place, and hashes it by the given algorithms.
     pub(super) fn placing(place: Place, algorithms: &[Algorithm]) -> Self {
-        Self::with_room(ROOM, Some(Lane::Place(place)), Hasher::each(algorithms))
+        Self::with_room(ROOM, Some(Lane::Place(place)), algorithms)
     }
 
     /// Hashes one part of an upload after the other.
     pub(super) fn running(algorithms: &[Algorithm]) -> Self {
-        Self::with_room(ROOM, None, Hasher::each(algorithms))
+        Self::with_room(ROOM, None, algorithms)
     }
 
-    fn with_room(most: u32, writing: Option<Lane>, hashers: impl IntoIterator<Item = Hasher>) -> Self {
-        let lanes = writing.into_iter().chain(hashers.into_iter().map(Lane::Hash));
+    fn with_room(most: u32, writing: Option<Lane>, algorithms: &[Algorithm]) -> Self {
+        // One lane an algorithm: what they cost differs too much, and from processor to processor, to share it out.
+        let hashing = algorithms.iter().map(|algorithm| Lane::Hash(Hasher::new(&[*algorithm])));
+        let lanes = writing.into_iter().chain(hashing);
         Self(lanes.map(|lane| Slot::new(lane, most)).collect())
     }
 
     /// Writes where others read already, and hashes.
     pub(super) fn growing(writer: Writer, algorithms: &[Algorithm]) -> Self {
-        Self::start(Some(Lane::Grow(writer)), Hasher::each(algorithms))
-    }
-
-    /// Hashes only: by the given algorithms and those that something is promised of.
-    pub(super) fn hashing(configured: &[Algorithm], expected: &Expected) -> Self {
-        let mut algorithms = configured.to_vec();
-        algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
-        algorithms.sort_unstable();
-        algorithms.dedup();
-        Self::start(None, Hasher::each(&algorithms))
+        Self::start(Some(Lane::Grow(writer)), algorithms)
     }
 
     /// Adds lanes for the same body; says how many there were before.
@@ -232,7 +224,7 @@ mod tests {
         for most in [1, 3] {
             let file = tempfile::NamedTempFile::new().unwrap();
             let writing = Lane::Write(file.reopen().unwrap());
-            let lanes = Lanes::with_room(most, Some(writing), Hasher::each(&Algorithm::ALL));
+            let lanes = Lanes::with_room(most, Some(writing), &Algorithm::ALL);
             for nth in 0..200 {
                 lanes.push(block(nth)).await.unwrap();
             }
@@ -247,14 +239,14 @@ mod tests {
     async fn a_lane_that_fails_ends_the_body_at_the_next_block_or_at_the_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let unwritable = || Some(Lane::Write(File::open(file.path()).unwrap()));
-        let lanes = Lanes::with_room(3, unwritable(), []);
+        let lanes = Lanes::with_room(3, unwritable(), &[]);
         let mut pushed = 0;
         while lanes.push(block(1)).await.is_ok() {
             pushed += 1;
         }
         assert!(pushed <= 3, "nothing makes room: {pushed}");
 
-        let lanes = Lanes::start(unwritable(), Hasher::each(&[Algorithm::Sha256]));
+        let lanes = Lanes::start(unwritable(), &[Algorithm::Sha256]);
         lanes.push(block(1)).await.unwrap();
         assert!(matches!(lanes.finish().await, Err(Error::Internal(_))));
     }

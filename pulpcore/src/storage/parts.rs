@@ -154,8 +154,7 @@ where
         lanes.finish().await?;
         return Ok(Part { path, offset, size });
     }
-    let promised: Vec<_> = expected.digests.iter().map(|(algorithm, _)| algorithm).collect();
-    let mut lanes = Lanes::placing(place, &promised);
+    let mut lanes = Lanes::placing(place, &expected.algorithms(&[]));
     let turn = turn.map(|(turn, running)| (turn, lanes.join(running)));
     let size = receive::feed(&lanes, stream, expected).await?;
     let turn = turn.map(|(turn, from)| (turn, lanes.part(from)));
@@ -237,7 +236,7 @@ pub(super) async fn name(
         (file.try_clone().map_err(Error::from)?, file.try_clone().map_err(Error::from)?, folder.durable());
     // The disk writes while the processor hashes.
     let synced = tokio::task::spawn_blocking(move || if durable { syncer.sync_data() } else { Ok(()) });
-    let covered = expected.digests.iter().all(|(algorithm, _)| algorithms.contains(&algorithm));
+    let covered = expected.algorithms(algorithms) == algorithms;
     let hashed = match folder.running().take(upload, size).filter(|_| covered && !marked) {
         Some(running) => running.finish().await.map_err(ReceiveError::from).and_then(|digests| {
             expected.verify(size, &digests)?;

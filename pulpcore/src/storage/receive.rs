@@ -133,10 +133,7 @@ pub(super) async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
-    let mut algorithms = configured.to_vec();
-    algorithms.extend(expected.digests.iter().map(|(algorithm, _)| algorithm));
-    algorithms.sort_unstable();
-    algorithms.dedup();
+    let algorithms = expected.algorithms(configured);
 
     let mut size = 0;
     expected.admit(expected.size.unwrap_or(0))?;
@@ -184,6 +181,15 @@ where
 }
 
 impl Expected {
+    /// What a body is hashed by: the configured algorithms, and those that something is promised of. Each once.
+    pub(super) fn algorithms(&self, configured: &[Algorithm]) -> Vec<Algorithm> {
+        let mut algorithms = configured.to_vec();
+        algorithms.extend(self.digests.iter().map(|(algorithm, _)| algorithm));
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        algorithms
+    }
+
     /// Whether a body of so many bytes, or one that begins so, is still acceptable.
     pub(crate) fn admit(&self, size: u64) -> Result<(), ReceiveError> {
         if let Some(max) = self.max_size
@@ -272,7 +278,7 @@ pub(super) async fn hash<S>(configured: &[Algorithm], stream: S, expected: &Expe
 where
     S: Stream<Item = Result<Bytes>> + Send,
 {
-    let lanes = Lanes::hashing(configured, expected);
+    let lanes = Lanes::start(None, &expected.algorithms(configured));
     let size = feed(&lanes, stream, expected).await?;
     let digests = lanes.finish().await?;
     expected.verify(size, &digests)?;
@@ -290,7 +296,7 @@ impl Pipeline {
     async fn start(spool: &Arc<Spool>, algorithms: &[Algorithm]) -> Result<Self> {
         let spool = Arc::clone(spool);
         let (file, spooled) = blocking(move || spool.create()).await?;
-        Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), Hasher::each(algorithms)) })
+        Ok(Self { spooled, lanes: Lanes::start(Some(Lane::Write(file)), algorithms) })
     }
 
     async fn push(&self, block: Bytes) -> Result<()> {
